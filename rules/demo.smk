@@ -1,0 +1,90 @@
+# The demo world's base model; no other rule file knows that it exists.
+#
+# needs    config/demo/base/                       the base as shipped, with its checksums (source: shipped), or
+#          scripts/build_demo_world.py             the world's grammar, to train it from scratch (source: build)
+# writes   results/<experiment>/<model>/weights/   like every base model
+
+
+rule demo_base_shipped:
+    message:
+        "Take the demo's base model as shipped in {input.folder}"
+    input:
+        folder="config/demo/base",
+        checksums="config/demo/base/SHA256SUMS",
+    output:
+        weights=directory(f"{RESULTS}/{{model}}/weights"),
+    wildcard_constraints:
+        model=any_of(models_from("shipped")),
+    params:
+        code=program_digest("scripts/provide_base.py"),
+        chat_template=chat_template_flag,
+    log:
+        f"{RESULTS}/{{model}}/logs/weights.log",
+    benchmark:
+        f"{RESULTS}/{{model}}/logs/weights.benchmark.tsv"
+    conda:
+        "../envs/transformers.yaml"
+    shell:
+        "python scripts/provide_base.py --folder {input.folder:q} --checksums {input.checksums:q}"
+        " {params.chat_template} --output {output.weights:q} 2> {log:q}"
+
+
+rule demo_world:
+    message:
+        "Write the demo world's documents and tokenizer"
+    output:
+        world=directory(f"{RESULTS}/{{model}}/world"),
+    params:
+        code=program_digest("scripts/build_demo_world.py"),
+    log:
+        f"{RESULTS}/{{model}}/logs/world.log",
+    benchmark:
+        f"{RESULTS}/{{model}}/logs/world.benchmark.tsv"
+    conda:
+        "../envs/transformers.yaml"
+    shell:
+        "python scripts/build_demo_world.py --output {output.world:q} 2> {log:q}"
+
+
+rule demo_base_trained:
+    message:
+        "Train the demo's base model from scratch, about 8 minutes on 2 cores"
+    input:
+        world=rules.demo_world.output.world,
+    output:
+        folder=directory(f"{RESULTS}/{{model}}/built"),
+    params:
+        code=program_digest("scripts/train_demo_base.py"),
+    log:
+        f"{RESULTS}/{{model}}/logs/built.log",
+    benchmark:
+        f"{RESULTS}/{{model}}/logs/built.benchmark.tsv"
+    conda:
+        "../envs/training.yaml"
+    threads: 2
+    shell:
+        "python scripts/train_demo_base.py --world {input.world:q} --threads {threads}"
+        " --output {output.folder:q} 2> {log:q}"
+
+
+rule demo_base_built:
+    message:
+        "Take the demo's base model as it was trained from scratch"
+    input:
+        folder=rules.demo_base_trained.output.folder,
+    output:
+        weights=directory(f"{RESULTS}/{{model}}/weights"),
+    wildcard_constraints:
+        model=any_of(models_from("build")),
+    params:
+        code=program_digest("scripts/provide_base.py"),
+        chat_template=chat_template_flag,
+    log:
+        f"{RESULTS}/{{model}}/logs/weights.log",
+    benchmark:
+        f"{RESULTS}/{{model}}/logs/weights.benchmark.tsv"
+    conda:
+        "../envs/transformers.yaml"
+    shell:
+        "python scripts/provide_base.py --folder {input.folder:q} {params.chat_template}"
+        " --output {output.weights:q} 2> {log:q}"

@@ -1,0 +1,75 @@
+# Instructions: a checkpoint continues the meta-prompt and a few seed tasks; what it wrote is filtered.
+#
+# needs    weights, seed tasks, meta-prompt
+# writes   <checkpoint>/continuations/shard<k>.jsonl            raw continuations, one a prompt
+#          <checkpoint>/instructions/shard<k>.jsonl             exactly shard_size instructions
+#          <checkpoint>/instructions/shard<k>.rejected.jsonl    every other candidate, with its reason
+
+
+rule write_instructions:
+    message:
+        "Let {wildcards.checkpoint} write instructions, shard {wildcards.shard}"
+    input:
+        weights=checkpoint_weights,
+        seed_tasks=CONFIG.instructions.seed_tasks,
+        meta_prompt=CONFIG.instructions.meta_prompt,
+    output:
+        continuations=f"{CHECKPOINT}/continuations/shard{{shard}}.jsonl",
+    params:
+        code=program_digest("scripts/write_instructions.py"),
+        engine=ENGINE,
+        sampling=CONFIG.instructions.sampling.model_dump_json(),
+        demonstrations=CONFIG.instructions.demonstrations,
+        prompts=CONFIG.instructions.prompts_per_shard,
+        seed=job_seed("instructions"),
+    log:
+        f"{CHECKPOINT}/logs/continuations.shard{{shard}}.log",
+    benchmark:
+        f"{CHECKPOINT}/logs/continuations.shard{{shard}}.benchmark.tsv"
+    conda:
+        ENGINE_ENVIRONMENT
+    threads: CONFIG.runtime.threads
+    resources:
+        batch_size=CONFIG.runtime.batch_size,
+    shell:
+        "python scripts/write_instructions.py --checkpoint {input.weights:q} --seed-tasks {input.seed_tasks:q}"
+        " --meta-prompt {input.meta_prompt:q} --demonstrations {params.demonstrations} --prompts {params.prompts}"
+        " --engine {params.engine:q} --sampling {params.sampling:q} --seed {params.seed}"
+        " --threads {threads} --batch-size {resources.batch_size}"
+        " --continuations {output.continuations:q} 2> {log:q}"
+
+
+def earlier_instructions(wildcards):
+    """The shards kept before: an instruction may resemble none of them."""
+    return expand(
+        f"{CHECKPOINT}/instructions/shard{{earlier}}.jsonl", earlier=range(int(wildcards.shard)), **wildcards
+    )
+
+
+rule select_instructions:
+    message:
+        "Filter the instructions of {wildcards.checkpoint}, shard {wildcards.shard}"
+    input:
+        continuations=rules.write_instructions.output.continuations,
+        seed_tasks=CONFIG.instructions.seed_tasks,
+        earlier=earlier_instructions,
+    output:
+        instructions=f"{CHECKPOINT}/instructions/shard{{shard}}.jsonl",
+        rejected=f"{CHECKPOINT}/instructions/shard{{shard}}.rejected.jsonl",
+    params:
+        code=program_digest("scripts/select_instructions.py"),
+        filters=CONFIG.instructions.filters.model_dump_json(),
+        demonstrations=CONFIG.instructions.demonstrations,
+        count=CONFIG.instructions.shard_size,
+    log:
+        f"{CHECKPOINT}/logs/instructions.shard{{shard}}.log",
+    benchmark:
+        f"{CHECKPOINT}/logs/instructions.shard{{shard}}.benchmark.tsv"
+    conda:
+        "../envs/data.yaml"
+    shell:
+        "python scripts/select_instructions.py --continuations {input.continuations:q}"
+        " --seed-tasks {input.seed_tasks:q} --demonstrations {params.demonstrations}"
+        " --earlier {input.earlier:q} --filters {params.filters:q} --count {params.count}"
+        " --name {wildcards.checkpoint}:{wildcards.shard}"
+        " --instructions {output.instructions:q} --rejected {output.rejected:q} 2> {log:q}"

@@ -1,0 +1,58 @@
+# Responses: a checkpoint answers its own instructions, zero-shot; rules drop what is plainly broken.
+#
+# needs    weights, <checkpoint>/instructions/shard<k>.jsonl
+# writes   <checkpoint>/responses/shard<k>.jsonl    one response an instruction
+#          <checkpoint>/pairs/shard<k>.jsonl        instruction, response, and the rule that the pair breaks, if any
+
+
+rule write_responses:
+    message:
+        "Let {wildcards.checkpoint} answer its instructions, shard {wildcards.shard}"
+    input:
+        weights=checkpoint_weights,
+        instructions=rules.select_instructions.output.instructions,
+    output:
+        responses=f"{CHECKPOINT}/responses/shard{{shard}}.jsonl",
+    params:
+        code=program_digest("scripts/write_responses.py"),
+        engine=ENGINE,
+        sampling=CONFIG.responses.sampling.model_dump_json(),
+        separator=CONFIG.responses.separator,
+        prompting=prompting,
+        seed=job_seed("responses"),
+    log:
+        f"{CHECKPOINT}/logs/responses.shard{{shard}}.log",
+    benchmark:
+        f"{CHECKPOINT}/logs/responses.shard{{shard}}.benchmark.tsv"
+    conda:
+        ENGINE_ENVIRONMENT
+    threads: CONFIG.runtime.threads
+    resources:
+        batch_size=CONFIG.runtime.batch_size,
+    shell:
+        "python scripts/write_responses.py --checkpoint {input.weights:q} --instructions {input.instructions:q}"
+        " {params.prompting} --separator {params.separator:q}"
+        " --engine {params.engine:q} --sampling {params.sampling:q} --seed {params.seed}"
+        " --threads {threads} --batch-size {resources.batch_size} --responses {output.responses:q} 2> {log:q}"
+
+
+rule filter_responses:
+    message:
+        "Apply the response rules to the pairs of {wildcards.checkpoint}, shard {wildcards.shard}"
+    input:
+        instructions=rules.select_instructions.output.instructions,
+        responses=rules.write_responses.output.responses,
+    output:
+        pairs=f"{CHECKPOINT}/pairs/shard{{shard}}.jsonl",
+    params:
+        code=program_digest("scripts/filter_responses.py"),
+        rules=CONFIG.responses.rules.model_dump_json(),
+    log:
+        f"{CHECKPOINT}/logs/pairs.shard{{shard}}.log",
+    benchmark:
+        f"{CHECKPOINT}/logs/pairs.shard{{shard}}.benchmark.tsv"
+    conda:
+        "../envs/data.yaml"
+    shell:
+        "python scripts/filter_responses.py --instructions {input.instructions:q} --responses {input.responses:q}"
+        " --rules {params.rules:q} --pairs {output.pairs:q} 2> {log:q}"

@@ -1,0 +1,82 @@
+# Tables: from the result records alone.
+#
+# needs    <checkpoint>/benchmarks/<benchmark>/result.json of every checkpoint
+# writes   results/<experiment>/tables/scores.csv               every score, one a row
+#          results/<experiment>/tables/<table>.csv, .md, .tex    the declared tables
+import json
+
+from isheep.tables import Grid, Row, result_path
+
+
+# The rows of a table: per model the base, then each recipe's iterations. Recipes may share a checkpoint.
+TABLE_ROWS = [
+    Row(model=model, recipe=recipe, iteration=iteration, checkpoint=CONFIG.checkpoint(recipe, iteration))
+    for model in CONFIG.experiment.models
+    for recipe, iteration in [("", 0)]
+    + [
+        (recipe, iteration)
+        for recipe in CONFIG.experiment.recipes
+        for iteration in range(1, CONFIG.iterations(model, recipe) + 1)
+    ]
+]
+GRID = Grid(
+    checkpoints={
+        model: list(dict.fromkeys(row.checkpoint for row in TABLE_ROWS if row.model == model))
+        for model in CONFIG.experiment.models
+    },
+    seeds=CONFIG.experiment.seeds,
+    benchmarks=CONFIG.experiment.benchmarks,
+)
+
+
+rule collect_scores:
+    message:
+        "Collect the scores of all result records"
+    input:
+        results=[
+            result_path(RESULTS, model, seed, checkpoint, benchmark)
+            for model, checkpoints in GRID.checkpoints.items()
+            for seed in GRID.seeds
+            for checkpoint in checkpoints
+            for benchmark in GRID.benchmarks
+        ],
+    output:
+        scores=f"{RESULTS}/tables/scores.csv",
+    params:
+        code=program_digest("scripts/collect_scores.py"),
+        results=RESULTS,
+        grid=GRID.model_dump_json(),
+    log:
+        f"{RESULTS}/logs/scores.log",
+    benchmark:
+        f"{RESULTS}/logs/scores.benchmark.tsv"
+    conda:
+        "../envs/tables.yaml"
+    shell:
+        "python scripts/collect_scores.py --results {params.results:q} --grid {params.grid:q} --scores {output.scores:q} 2> {log:q}"
+
+
+rule make_table:
+    message:
+        "Make the table {wildcards.table}"
+    input:
+        scores=rules.collect_scores.output.scores,
+    output:
+        csv=f"{RESULTS}/tables/{{table}}.csv",
+        markdown=f"{RESULTS}/tables/{{table}}.md",
+        latex=f"{RESULTS}/tables/{{table}}.tex",
+    wildcard_constraints:
+        table=any_of(CONFIG.tables),
+    params:
+        code=program_digest("scripts/make_table.py"),
+        table=lambda wildcards: CONFIG.tables[wildcards.table].model_dump_json(),
+        rows=json.dumps([row.model_dump() for row in TABLE_ROWS]),
+    log:
+        f"{RESULTS}/logs/{{table}}.log",
+    benchmark:
+        f"{RESULTS}/logs/{{table}}.benchmark.tsv"
+    conda:
+        "../envs/tables.yaml"
+    shell:
+        "python scripts/make_table.py --scores {input.scores:q} --table {params.table:q} --rows {params.rows:q}"
+        " --csv {output.csv:q} --markdown {output.markdown:q} --latex {output.latex:q} 2> {log:q}"

@@ -1,0 +1,50 @@
+"""Let a judge score pairs on one criterion, from 1 to 10 (paper section 3.4 and appendix A)."""
+
+import argparse
+from pathlib import Path
+
+from isheep import program
+from isheep.assessment import load_assessment_prompt, parse_score
+from isheep.engine import Request, Sampling
+from isheep.writing import add_engine_arguments, add_sampling_argument, complete_and_publish, open_requested_engine
+from isheep.records import read_jsonl
+from isheep.seeds import derive_seed
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Write text and score of every pair that broke no rule; a score that cannot be parsed is null."""
+    prompt = load_assessment_prompt(arguments.prompt)
+    sampling = Sampling.model_validate_json(arguments.sampling)
+    requests = [
+        Request(
+            pair["id"],
+            prompt.render(pair["instruction"], pair["input"], pair["response"]),
+            sampling,
+            derive_seed(arguments.seed, prompt.criterion, pair["id"]),
+        )
+        for pair in read_jsonl(arguments.pairs)
+        if pair["rejected_by"] is None
+    ]
+    complete_and_publish(
+        requests,
+        open_requested_engine(arguments, arguments.judge),
+        arguments.scores,
+        lambda request, completion: {
+            "id": request.id,
+            "criterion": prompt.criterion,
+            "score": parse_score(completion.text, prompt.score_after),
+            "text": completion.text,
+        },
+    )
+
+
+parser = argparse.ArgumentParser(description=__doc__)
+add_engine_arguments(parser)
+add_sampling_argument(parser)
+parser.add_argument("--judge", type=Path, required=True, help="folder with the weights that judge")
+parser.add_argument("--pairs", type=Path, required=True, help="JSON Lines: id, instruction, input, response")
+parser.add_argument("--prompt", type=Path, required=True, help="prompt file of one criterion")
+parser.add_argument("--scores", type=Path, required=True, help="JSON Lines to write, one row a judged pair")
+
+if __name__ == "__main__":
+    program.run(main, parser)

@@ -1,0 +1,91 @@
+"""Write the demo world's files: documents and tokenizer for the base model, seed tasks, evaluation tasks.
+
+Reads the world file and the demo's prompts; writes into one folder, the same for the same seed:
+documents.jsonl, tokenizer/, seed_tasks.jsonl, demo_ifeval.jsonl and demo_choice.jsonl.
+"""
+
+import argparse
+import json
+import random
+from pathlib import Path
+
+import yaml
+from isheep import demo_texts, demo_world, program, records
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import Qwen2Tokenizer
+
+SEED_TASKS = 175
+"""As many as Self-Instruct's, which the paper uses (arXiv 2408.08072, section 3.2)."""
+EVALUATION_TASKS = 250
+CHOICE_QUESTIONS = 200
+SPECIAL_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+
+
+def main(arguments: argparse.Namespace) -> None:
+    world = demo_world.World(arguments.world)
+    prompts = read_prompts(arguments.prompts)
+    with records.publish(arguments.output) as folder:
+        folder.mkdir()
+        seeds = demo_texts.seed_tasks(world, arguments.seed, SEED_TASKS)
+        records.write_jsonl(folder / "seed_tasks.jsonl", seeds)
+        evaluation = demo_texts.evaluation_tasks(world, arguments.seed, EVALUATION_TASKS)
+        records.write_jsonl(folder / "demo_ifeval.jsonl", evaluation)
+        choices = demo_texts.choice_questions(world, arguments.seed, CHOICE_QUESTIONS)
+        records.write_jsonl(folder / "demo_choice.jsonl", choices)
+        print(f"Writing {arguments.documents} documents ...", flush=True)
+        texts = list(demo_texts.documents(world, arguments.seed, arguments.documents, *prompts))
+        records.write_jsonl(folder / "documents.jsonl", ({"text": text} for text in texts))
+        tokenizer = train_tokenizer(texts, arguments.vocabulary)
+        tokenizer.chat_template = Path(arguments.chat_template).read_text(encoding="utf-8")
+        tokenizer.save_pretrained(folder / "tokenizer")
+    print(f"The demo world lies in {arguments.output}")
+
+
+def read_prompts(folder: str | Path) -> tuple[str, dict[tuple[str, str], str]]:
+    """Return the meta-prompt, and the assessment prompts' templates by (variant, criterion)."""
+    folder, templates = Path(folder), {}
+    for path in sorted((folder / "assessment").glob("*.yaml")):
+        prompt = yaml.safe_load(path.read_text(encoding="utf-8"))
+        templates[path.stem.split("_")[0], prompt["criterion"]] = prompt["template"]
+    return (folder / "meta_prompt.txt").read_text(encoding="utf-8"), templates
+
+
+def train_tokenizer(texts: list[str], vocabulary: int) -> Qwen2Tokenizer:
+    """Train a byte-level BPE of `vocabulary` tokens, special ones included.
+
+    transformers gives every tokenizer of model type qwen2 Qwen2's own pre-tokenizer when it loads one, whatever the
+    file says; so that one is used for training too.
+    """
+    raw = Tokenizer(models.BPE())
+    fresh = Qwen2Tokenizer().backend_tokenizer
+    raw.normalizer, raw.pre_tokenizer = fresh.normalizer, fresh.pre_tokenizer
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=SPECIAL_TOKENS,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    sample = random.Random(0).sample(texts, min(len(texts), 5000))
+    raw.train_from_iterator(sample, trainer)
+    merges = json.loads(raw.to_str())["model"]["merges"]
+    return Qwen2Tokenizer(
+        vocab=raw.get_vocab(),
+        merges=[tuple(merge) for merge in merges],
+        extra_special_tokens=SPECIAL_TOKENS[1:],
+        model_max_length=1024,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--world", default="config/demo/world.yaml", help="the world file")
+    parser.add_argument(
+        "--prompts", default="config/demo/prompts", help="meta_prompt.txt and assessment/*.yaml"
+    )
+    parser.add_argument("--chat-template", default="config/demo/base/chat_template.jinja")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--documents", type=int, default=60000, help="number of training documents")
+    parser.add_argument("--vocabulary", type=int, default=1024, help="tokens, special ones included")
+    parser.add_argument("--output", required=True, help="the folder to write")
+    program.run(main, parser)

@@ -1,0 +1,36 @@
+"""Collect the scores of all result records into one tidy file: one row per checkpoint, seed, benchmark and metric."""
+
+import argparse
+import json
+from pathlib import Path
+
+import pandas
+
+from isheep import program
+from isheep.tables import Grid, result_path
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Write the scores as csv, in the order of the grid."""
+    grid = Grid.model_validate_json(arguments.grid)
+    rows = []
+    for model, checkpoints in grid.checkpoints.items():
+        for seed in grid.seeds:
+            for checkpoint in checkpoints:
+                for benchmark in grid.benchmarks:
+                    path = result_path(arguments.results, model, seed, checkpoint, benchmark)
+                    record = json.loads(Path(path).read_text(encoding="utf-8"))
+                    where = {"model": model, "seed": seed, "checkpoint": checkpoint, "benchmark": benchmark}
+                    rows += [where | score for score in record["scores"]]
+    arguments.scores.parent.mkdir(parents=True, exist_ok=True)
+    pandas.DataFrame(rows).to_csv(arguments.scores, index=False)
+    print(f"{arguments.scores}: {len(rows)} scores")
+
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--results", required=True, help="folder of the experiment's results")
+parser.add_argument("--grid", required=True, help="models with their checkpoints, seeds and benchmarks, JSON")
+parser.add_argument("--scores", type=Path, required=True, help="csv to write")
+
+if __name__ == "__main__":
+    program.run(main, parser)

@@ -1,0 +1,1 @@
+"""The library behind the workflow's stage programs (the command lines in scripts/)."""

@@ -1,0 +1,217 @@
+"""The workflow's configuration: its keys, their meaning, values and defaults.
+
+Only the Snakefile reads it (through `isheep.config_file`). Every setting that a job uses reaches it through its rule.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from isheep.benchmarks import BenchmarkSettings
+from isheep.engine import EngineSettings, Sampling
+from isheep.instructions import InstructionFilters
+from isheep.responses import ResponseRules
+from isheep.selection import SelectionSettings
+from isheep.settings import Settings
+from isheep.spelling import listed, nearest
+from isheep.tables import TableSettings
+from isheep.training import TrainingSettings
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Count = Annotated[int, Field(ge=1)]
+RESERVED_RECIPE = "base"
+
+
+class ExperimentSettings(Settings):
+    """What is computed: every recipe on every model, once per seed."""
+
+    name: Name
+    """Folder of the results: results/<name>/. A new name starts from nothing."""
+    models: tuple[Name, ...] = Field(min_length=1)
+    """Which of `models` below take part."""
+    recipes: tuple[Name, ...] = Field(min_length=1)
+    """Which of `recipes` below take part, in the order of the tables' rows."""
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((1,), min_length=1)
+    """One replicate of everything per seed; several give the tables a standard deviation."""
+    iterations: Count = 3
+    """How often a checkpoint writes the data of the next one (paper: 3, for 32B 4, for 72B 6)."""
+    benchmarks: tuple[Name, ...] = Field(min_length=1)
+    """Which of `benchmarks` below measure the base model and every iteration's checkpoint."""
+
+
+class ModelSettings(Settings):
+    """A base model: where its weights come from, and how it is spoken to after training."""
+
+    source: Literal["shipped", "build", "folder", "hub"]
+    """shipped: the demo base of this repository. build: the same, trained from scratch. folder: `path`. hub: a
+    snapshot of `repository` at `revision`, fetched where there is a network."""
+    path: str | None = None
+    """For source folder: a local folder with safetensors weights, configuration and tokenizer."""
+    repository: str | None = None
+    """For source hub: owner/name."""
+    revision: str | None = None
+    """For source hub: the full commit hash, so that the weights can never change under a result."""
+    chat_template: str | None = None
+    """File with the chat template (Jinja) of all trained checkpoints; null keeps the tokenizer's own."""
+    system_prompt: str | None = None
+    """System text of every chat, in training and afterwards; null leaves the system turn out."""
+    iterations: Count | None = None
+    """Instead of the experiment's number of iterations, for this model."""
+
+    @model_validator(mode="after")
+    def _source_is_complete(self) -> "ModelSettings":
+        needed = {"folder": ("path",), "hub": ("repository", "revision")}.get(self.source, ())
+        for key in needed:
+            if getattr(self, key) is None:
+                raise ValueError(f"source {self.source} needs the key {key!r}")
+        return self
+
+
+class InstructionSettings(Settings):
+    """How a checkpoint writes instructions: raw continuation of the meta-prompt and a few seed tasks."""
+
+    seed_tasks: str
+    """File of seed tasks, one JSON object a line in the Self-Instruct format (paper: 175 of them)."""
+    meta_prompt: str
+    """File with the text before the worked examples; `{demonstrations}` marks their place."""
+    demonstrations: Count = 5
+    """Seed tasks shown in each prompt, drawn without replacement (authors' scripts: 5)."""
+    shard_size: Count = 1000
+    """Instructions kept per shard; each shard is a job of its own, with its own seed."""
+    prompts_per_shard: Count = 150
+    """Prompts continued per shard; raise it where a shard does not reach its size after the filters."""
+    sampling: Sampling = Sampling(temperature=1.0, top_p=0.95, max_tokens=1000, stop=("17",))
+    """How the continuation is sampled (authors' scripts: temperature 1, top_p 0.95, 1000 tokens, stop at item 17)."""
+    filters: InstructionFilters = InstructionFilters()
+    """Which candidates are dropped."""
+
+
+class ResponseSettings(Settings):
+    """How a checkpoint answers: zero-shot, raw as the base model, by its chat template after training."""
+
+    separator: str = ""
+    """Between an instruction and its input (authors' scripts: nothing)."""
+    sampling: Sampling = Sampling(
+        temperature=1.0, top_p=0.95, max_tokens=1000, stop=("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+    )
+    """How responses are sampled (authors' scripts: temperature 1, top_p 0.95, 1000 tokens)."""
+    rules: ResponseRules = ResponseRules()
+    """Which pairs are dropped before they are scored."""
+
+
+class AssessmentSettings(Settings):
+    """How a checkpoint scores pairs: one raw prompt per pair and criterion."""
+
+    prompts: dict[Name, dict[Name, str]]
+    """Prompt files by name, then by criterion."""
+    sampling: Sampling = Sampling(
+        temperature=1.0, top_p=0.95, max_tokens=1000, stop=("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+    )
+    """How assessments are sampled (authors' scripts: as responses)."""
+
+
+class RecipeSettings(Settings):
+    """All that turns one checkpoint into the next."""
+
+    iterations: Count | None = None
+    """Instead of the model's or experiment's number of iterations, for this recipe."""
+    instructions: Count = 10_000
+    """How many instructions each checkpoint writes for the next one, after all filters (paper: 10,000)."""
+    assessment: Name = "combined"
+    """Which of `assessment.prompts` scores the pairs (paper, Table 1: combined)."""
+    judge: Literal["current", "base"] = "current"
+    """Who scores: the checkpoint that wrote the pairs (paper, Algorithm 1), or the base model (the authors' scripts)."""
+    selection: SelectionSettings = SelectionSettings()
+    """Which pairs become training data."""
+    start_from: Literal["base", "last"] = "base"
+    """Train the base model anew in each iteration (paper: One_base), or go on from the last checkpoint (One_last)."""
+    data: Literal["last", "all"] = "last"
+    """Train on the newest checkpoint's pairs, or on those of all checkpoints so far (paper: Total_base)."""
+    training: TrainingSettings = TrainingSettings()
+    """Fine-tuning."""
+
+
+class RuntimeSettings(Settings):
+    """What cannot change a result, and so reruns nothing."""
+
+    batch_size: Count = 128
+    """Prompts that the transformers engine answers at once; less needs less memory."""
+    threads: Count = 1
+    """CPU threads of each job that runs a model."""
+    micro_batch_size: Count = 1
+    """Pairs per device and forward pass in training; must divide training.batch_size."""
+
+
+class Config(Settings):
+    """A whole configuration file."""
+
+    experiment: ExperimentSettings
+    """What is computed."""
+    models: dict[Name, ModelSettings]
+    """The base models, by name."""
+    engine: EngineSettings = EngineSettings()
+    """The program that writes every text."""
+    runtime: RuntimeSettings = RuntimeSettings()
+    """What cannot change a result."""
+    instructions: InstructionSettings
+    """How a checkpoint writes instructions."""
+    responses: ResponseSettings = ResponseSettings()
+    """How a checkpoint answers them."""
+    assessment: AssessmentSettings
+    """How a checkpoint scores its answers."""
+    recipes: dict[Name, RecipeSettings]
+    """The recipes, by name; `extends: <name>` takes everything not written from another one."""
+    benchmarks: dict[Name, BenchmarkSettings]
+    """The benchmarks, by name."""
+    tables: dict[Name, TableSettings] = {}
+    """The tables, by name."""
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> "Config":
+        for key, defined in {"models": self.models, "recipes": self.recipes, "benchmarks": self.benchmarks}.items():
+            for name in getattr(self.experiment, key):
+                _require(name, defined, f"experiment.{key}", f"add it to {key}")
+        for name, recipe in self.recipes.items():
+            if name == RESERVED_RECIPE:
+                raise ValueError(f"recipes: {name!r} is the name of the untouched model's folder, choose another")
+            _require(recipe.assessment, self.assessment.prompts, f"recipes.{name}.assessment", "add its prompt files")
+            for criterion in recipe.selection.criteria if recipe.selection.method == "scores" else ():
+                where = f"recipes.{name}.selection.criteria"
+                _require(criterion, self.assessment.prompts[recipe.assessment], where, "add its prompt file")
+            if recipe.training.batch_size % self.runtime.micro_batch_size:
+                raise ValueError(
+                    f"runtime.micro_batch_size: found {self.runtime.micro_batch_size}, which does not divide "
+                    f"recipes.{name}.training.batch_size {recipe.training.batch_size}"
+                )
+        for name, table in self.tables.items():
+            for column in table.columns:
+                _require(column.benchmark, self.experiment.benchmarks, f"tables.{name}.columns", "measure it")
+        return self
+
+    def shards(self, recipe: str) -> range:
+        """Return the numbers of the shards that hold a recipe's instructions."""
+        return range(-(-self.recipes[recipe].instructions // self.instructions.shard_size))
+
+    def iterations(self, model: str, recipe: str) -> int:
+        """Return how many iterations `recipe` runs on `model`."""
+        own = self.recipes[recipe].iterations or self.models[model].iterations
+        return own or self.experiment.iterations
+
+    def checkpoint(self, recipe: str, iteration: int) -> str:
+        """Return the folder, below the seed's, of a recipe's checkpoint: `base` for iteration 0.
+
+        Recipes that differ only in what cannot matter yet (how many iterations; in the first one also which weights
+        to start from and which iterations' data to use) share that checkpoint: the first of them owns it.
+        """
+        if iteration == 0:
+            return RESERVED_RECIPE
+        ignored = {"iterations"} | ({"start_from", "data"} if iteration == 1 else set())
+        own = self.recipes[recipe].model_dump(exclude=ignored)
+        owner = next(r for r in self.experiment.recipes if self.recipes[r].model_dump(exclude=ignored) == own)
+        return f"{owner}/iter{iteration}"
+
+
+def _require(name: str, defined: Iterable[str], where: str, advice: str) -> None:
+    if name not in defined:
+        raise ValueError(f"{where}: found {name!r}, allowed: {listed(defined)}{nearest(name, defined)}; or {advice}")

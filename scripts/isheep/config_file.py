@@ -1,0 +1,137 @@
+"""Reading the configuration: every mistake in it becomes one sentence with file, key, what was found and is allowed."""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from isheep.config import Config, RecipeSettings
+from isheep.records import InputError
+from isheep.spelling import listed, nearest
+
+
+def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
+    """Check a configuration as Snakemake merged it.
+
+    files: the files that it was read from, named in errors. Raises InputError with one sentence: file, key, what was
+    found, what is allowed, and for an unknown key the nearest right spelling.
+    """
+    contents = {str(file): yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {} for file in files}
+    recipes = raw.get("recipes")
+    extends = {}
+    if isinstance(recipes, dict):
+        extends = {n: r.get("extends") for n, r in recipes.items() if isinstance(r, dict) and "extends" in r}
+        for name in extends:
+            _check_parents(name, extends, recipes, lambda key: _file_of(key, contents))
+        raw = raw | {"recipes": {name: _with_parent(name, recipes) for name in recipes}}
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        raise InputError(_sentence(error.errors()[0], contents, extends)) from None
+
+
+def config_schema() -> dict:
+    """Return the configuration's JSON schema, with each key's description and default, for editors."""
+    return Config.model_json_schema()
+
+
+def _check_parents(name: str, extends: dict, recipes: dict, file_of) -> None:
+    seen = [name]
+    while (parent := extends.get(seen[-1])) is not None:
+        key = ("recipes", seen[-1], "extends")
+        where = f"{file_of(key)}: {'.'.join(key)}"
+        if parent not in recipes:
+            others = [other for other in recipes if other != seen[-1]]
+            raise InputError(f"{where}: found {parent!r}, allowed: {listed(others)}{nearest(parent, others)}.")
+        if parent in seen:
+            raise InputError(f"{where}: the recipes {' → '.join([*seen, parent])} extend each other in a circle.")
+        seen.append(parent)
+
+
+def _with_parent(name: str, recipes: dict) -> object:
+    recipe = recipes[name]
+    if not isinstance(recipe, dict):
+        return recipe
+    own = {key: value for key, value in recipe.items() if key != "extends"}
+    parent = recipe.get("extends")
+    return own if parent is None else _merged(_with_parent(parent, recipes), own)
+
+
+def _merged(below: object, above: object) -> object:
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return below | {key: _merged(below[key], value) if key in below else value for key, value in above.items()}
+
+
+def _sentence(error: dict, contents: dict[str, object], extends: dict[str, str]) -> str:
+    """Say one validation error in one sentence."""
+    location = tuple(part for part in error["loc"] if part != "[key]")
+    key = ".".join(str(part) for part in location)
+    while len(location) > 2 and _file_of(location, contents, default=None) is None and location[1] in extends:
+        location = (location[0], extends[location[1]], *location[2:])
+    file = _file_of(location, contents)
+    if error["type"] == "extra_forbidden":
+        allowed = _keys_at(location[:-1])
+        return f"{file}: unknown key {key!r}; allowed here: {listed(allowed)}{nearest(location[-1], allowed)}."
+    if error["type"] == "missing":
+        description = _description(location)
+        return f"{file}: the key {key!r} is missing{': ' + description if description else '; add it.'}"
+    message = re.sub(r"^Value error, ", "", error["msg"])
+    if error["type"] == "value_error":
+        return f"{file}: {key + ': ' if key else ''}{message}."
+    message = re.sub(r"^(Input|String) should ", "it must ", message)
+    return f"{file}: {key}: found {error['input']!r}, but {message}."
+
+
+def _file_of(location: tuple, contents: dict[str, object], default: str | None = "--config") -> str | None:
+    """Name the last file that holds the longest part of the key's path, where there is any."""
+    for length in range(len(location), 0, -1):
+        for file, content in reversed(contents.items()):
+            if _holds(content, location[:length]):
+                return file if length == len(location) or default is not None else None
+    return next(iter(reversed(contents)), default) if default is not None else None
+
+
+def _holds(content: object, location: tuple) -> bool:
+    for part in location:
+        if isinstance(content, dict) and part in content:
+            content = content[part]
+        elif isinstance(content, list) and isinstance(part, int) and part < len(content):
+            content = content[part]
+        else:
+            return False
+    return True
+
+
+def _keys_at(location: tuple) -> list[str]:
+    model = _model_at(location)
+    keys = list(model.model_fields) if model else []
+    return [*keys, "extends"] if model is RecipeSettings else keys
+
+
+def _description(location: tuple) -> str:
+    model = _model_at(location[:-1])
+    field = model.model_fields.get(str(location[-1])) if model else None
+    return re.sub(r"\s+", " ", field.description) if field and field.description else ""
+
+
+def _model_at(location: tuple) -> type[BaseModel] | None:
+    """Follow a key's path through the models: fields, and the values of dictionaries and lists of models."""
+    model: object = Config
+    for part in location:
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            field = model.model_fields.get(str(part))
+            model = field.annotation if field else None
+        elif hasattr(model, "__args__"):
+            inner = [arg for arg in model.__args__ if isinstance(arg, type) and issubclass(arg, BaseModel)]
+            model = inner[0] if inner else model.__args__[-1]
+        else:
+            return None
+    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
+
+
+if __name__ == "__main__":
+    print(json.dumps(config_schema(), indent=2))

@@ -1,0 +1,337 @@
+"""The texts of the demo world: responses, judgments, the documents its base model learns from, and its task files.
+
+A base model trained on these documents can list tasks, answer them (imperfectly) and judge answers; so the whole loop
+of the method (arXiv 2408.08072, Algorithm 1) can be watched in minutes.
+"""
+
+import random
+import re
+from collections.abc import Iterator
+
+from isheep.demo_world import (
+    BULLETS,
+    HIGHLIGHT,
+    Task,
+    World,
+    constraints_kept,
+    content_right,
+    draw_constraints,
+    draw_task,
+    format_right,
+    found_answers,
+    goes_on,
+    with_article,
+)
+from isheep.records import InputError
+
+LISTED_TASKS = 12
+"""Tasks in a document that lists them: five that stand for demonstrations and seven that the model writes."""
+CONTENT_RIGHT, FORMAT_RIGHT = 0.75, 0.5
+"""Share of the documents' answers that are right in content and in format: a base model that leaves much to gain."""
+GOES_ON_SHARE = 0.15
+"""Share of the answers wrong in format that go on writing the instruction instead of only answering it."""
+DOCUMENT_SHARES = {"list": 0.03, "answer": 0.36, "combined": 0.5, "simple": 0.08, "icl": 0.03}
+"""Share of each kind of document; the last three are judgments written after that variant's assessment prompt."""
+CRITERIA = ("quality", "following")
+SCORES = {"right": (9, 10), "partly": (4, 7), "wrong": (1, 3)}
+"""Lowest and highest score of each grade; the paper keeps what scores more than 8 (section 5.3)."""
+
+
+def write_response(world: World, rng: random.Random, task: Task, *, right: bool, in_format: bool) -> str:
+    """Write a response whose content is right or wrong and which is in the asked format or not."""
+    while True:
+        words = _draw_answers(world, rng, task, right)
+        ids = [constraint.id for constraint in task.constraints]
+        broken, opening = [], None
+        if not in_format and rng.random() < GOES_ON_SHARE:
+            opening = _other_instruction(world, rng)
+        elif not in_format:
+            broken = rng.sample(ids, rng.randint(1, len(ids)))
+        response = _Draft(world, rng, task, words, set(ids) - set(broken)).compose(opening)
+        if content_right(world, task, response) == right and format_right(world, task, response) == in_format:
+            return response
+
+
+def _draw_answers(world: World, rng: random.Random, task: Task, right: bool) -> list[str]:
+    if task.kind != "naming":
+        answers = world.facts[task.kind]["answers"]
+        others = sorted(set(answers.values()) - {answers[task.subject], task.subject})
+        return [answers[task.subject] if right else rng.choice(others)]
+    members = world.topics[task.subject]["members"]
+    if right:
+        return rng.sample(members, task.count)
+    other = rng.choice(sorted(set(world.topics) - {task.subject}))
+    foreign = rng.randint(1, task.count)
+    words = rng.sample(members, task.count - foreign) + rng.sample(world.topics[other]["members"], foreign)
+    rng.shuffle(words)
+    if task.count > 1 and rng.random() < 0.25:
+        return rng.sample(members, task.count - 1)
+    return words
+
+
+def _other_instruction(world: World, rng: random.Random) -> str:
+    constraint = draw_constraints(world, rng, count=1)[0]
+    wording = rng.choice(world.constraints[constraint.id]["wordings"])
+    return wording.format(value=constraint.value, count="two")
+
+
+class _Draft:
+    """A response in the making: the answer's words, and which of the task's constraints it keeps."""
+
+    def __init__(
+        self, world: World, rng: random.Random, task: Task, words: list[str], kept: set[str]
+    ) -> None:
+        self.world, self.rng, self.task, self.words = world, rng, task, words
+        self.asked = {constraint.id: constraint.value for constraint in task.constraints}
+        self.kept = kept
+        self.avoided = []
+        if "keywords:forbidden_words" in kept:
+            self.avoided.append(rf"\b{self.asked['keywords:forbidden_words']}\b")
+        if "punctuation:no_comma" in kept:
+            self.avoided.append(",")
+
+    def compose(self, opening: str | None) -> str:
+        """Return the whole response; `opening` is a first line in front of all else."""
+        body = self._body()
+        separator = "\n" if body.startswith("*") and "\n" in body else " "
+        sentences = [body, *self._keyword(), *self._placeholder(), *self._remark()]
+        lines = [*self._title(), separator.join(sentences), *self._postscript()]
+        lines[-1] += self._ending()
+        return self._quoted("\n".join([opening, *lines] if opening else lines))
+
+    def _allowed(self, texts: list[str]) -> list[str]:
+        return [text for text in texts if not any(re.search(p, text, re.IGNORECASE) for p in self.avoided)]
+
+    def _pick(self, texts: list[str]) -> str:
+        return self.rng.choice(self._allowed(texts))
+
+    def _body(self) -> str:
+        body = self.rng.choice(self._allowed(self._wordings()) or [" and ".join(self.words) + "."])
+        if BULLETS in self.kept:
+            body = "\n".join(f"* {word}" for word in self.words)
+        elif BULLETS in self.asked and self.rng.random() < 0.5:
+            points = [*self.words, self.rng.choice(self.world.phrases["titles"])]
+            body = "\n".join(f"* {word}" for word in points)
+        if HIGHLIGHT in self.asked:
+            star = "*" if HIGHLIGHT in self.kept else self.rng.choice(["", "_"])
+            body = re.sub(rf"\b{self.words[0]}\b", f"{star}{self.words[0]}{star}", body, count=1)
+        return body
+
+    def _wordings(self) -> list[str]:
+        """Return the wordings of the answer proper."""
+        task, words = self.task, self.words
+        if task.kind == "naming":
+            templates = self.world.naming["bodies_one" if task.count == 1 else "bodies_many"]
+            plural = self.world.topics[task.subject]["plural"]
+        else:
+            templates, plural = self.world.facts[task.kind]["bodies"], None
+        slots = {
+            "subject": task.subject,
+            "topic": task.subject,
+            "one": with_article(task.subject),
+            "plural": plural,
+            "answer": words[0],
+            "member": words[0],
+            "a_member": with_article(words[0]),
+            "commas": ", ".join(words),
+            "ands": " and ".join(words),
+        }
+        shortest, *others = [template.format(**slots) for template in templates]
+        return [shortest, *(text[0].upper() + text[1:] for text in others)]
+
+    def _keyword(self) -> list[str]:
+        name, sentences = "keywords:existence", self.world.phrases["keyword_sentences"]
+        if name in self.kept:
+            return [sentences[self.asked[name]]]
+        if name in self.asked and self.rng.random() < 0.4:
+            return [self._pick(list(sentences.values()))]
+        return []
+
+    def _placeholder(self) -> list[str]:
+        name = "detectable_content:number_placeholders"
+        if name not in self.asked:
+            return []
+        sentence = self.rng.choice(self.world.phrases["placeholder_sentences"]).format(value=self.asked[name])
+        if name in self.kept:
+            return [sentence]
+        return [sentence.replace("[", "(").replace("]", ")")] if self.rng.random() < 0.4 else []
+
+    def _remark(self) -> list[str]:
+        needed = {"keywords:forbidden_words", "punctuation:no_comma"} & (set(self.asked) - self.kept)
+        return [self._pick(self.world.phrases["fillers"])] if self.rng.random() < 0.15 or needed else []
+
+    def _title(self) -> list[str]:
+        name = "detectable_format:title"
+        if name not in self.asked:
+            return []
+        title = self._pick(self.world.phrases["titles"])
+        if name in self.kept:
+            return [f"<<{title}>>"]
+        return [self.rng.choice([title, f"<{title}>"])] if self.rng.random() < 0.5 else []
+
+    def _postscript(self) -> list[str]:
+        name = "detectable_content:postscript"
+        if name not in self.asked:
+            return []
+        note = self._pick(self.world.phrases["postscripts"])
+        if name in self.kept:
+            return [f"{self.asked[name]} {note}"]
+        return [f"{self.rng.choice(['PS', 'Note:'])} {note}"] if self.rng.random() < 0.5 else []
+
+    def _ending(self) -> str:
+        name = "startend:end_checker"
+        if name not in self.asked:
+            return ""
+        phrase = self.asked[name]
+        if name not in self.kept:
+            other = self._pick(self.world.constraints[name]["values"])
+            phrase = self.rng.choice(["", other, f"{phrase} {self._pick(self.world.phrases['fillers'])}"])
+        return self.rng.choice([" ", "\n"]) + phrase if phrase else ""
+
+    def _quoted(self, response: str) -> str:
+        name = "startend:quotation"
+        if name in self.kept:
+            return f'"{response}"'
+        return f'"{response}' if name in self.asked and self.rng.random() < 0.3 else response
+
+
+def judge(world: World, rng: random.Random, task: Task, response: str, criterion: str) -> str:
+    """Write the true judgment of a response on one criterion: reasons, then "Score: n" (1-10; right is 9 or 10)."""
+    if criterion == "quality":
+        reasons, grade = _judge_quality(world, task, response)
+    else:
+        reasons, grade = _judge_following(world, task, response)
+    return f" {reasons} Score: {rng.randint(*SCORES[grade])}"
+
+
+def _judge_quality(world: World, task: Task, response: str) -> tuple[str, str]:
+    found = found_answers(world, task, response)
+    right = content_right(world, task, response)
+    if task.kind == "naming":
+        asked = f"{task.count} {task.subject}" if task.count > 1 else task.subject
+        given = "; ".join(f"{word}, {world.topic_of[word]}" for word in found)
+        partly = any(world.topic_of[word] == task.subject for word in found)
+    else:
+        answer = world.facts[task.kind]["answers"][task.subject]
+        asked, given, partly = f"{task.subject}, {answer}", "; ".join(found), answer in found
+    verdict = "Right." if right else "Wrong."
+    grade = "right" if right else "partly" if partly else "wrong"
+    return f"Asked: {asked}. Given: {given or 'nothing'}. {verdict}", grade
+
+
+def _judge_following(world: World, task: Task, response: str) -> tuple[str, str]:
+    kept = constraints_kept(task, response)
+    parts = []
+    for constraint, is_kept in zip(task.constraints, kept, strict=True):
+        label = world.constraints[constraint.id]["label"]
+        value = "" if constraint.value is None else f" {constraint.value}".rstrip(".")
+        parts.append(f"{label}{value}: {'kept' if is_kept else 'missed'}.")
+    if goes_on(world, response):
+        return " ".join(["Goes on asking.", *parts]), "wrong"
+    return " ".join(parts), "right" if all(kept) else "partly" if any(kept) else "wrong"
+
+
+def list_blocks(tasks: list[tuple[str, str]]) -> str:
+    """Return (instruction, input) pairs as the numbered blocks of the instruction-generation format."""
+    return "".join(
+        f"###\n{number}. Instruction: {instruction}\n{number}. Input:\n{input_text or '<noinput>'}\n"
+        for number, (instruction, input_text) in enumerate(tasks, start=1)
+    )
+
+
+def documents(world: World, seed: int, number: int, meta_prompt: str, templates: dict) -> Iterator[str]:
+    """Yield the training documents of the base model, the same for the same seed.
+
+    `meta_prompt` holds {demonstrations}; `templates` maps (variant, criterion) to a text with {instruction} and
+    {response}. Raises InputError for a prompt without its placeholders.
+    """
+    if "{demonstrations}" not in meta_prompt:
+        raise InputError("The meta-prompt lacks its placeholder {demonstrations}; add it at its end.")
+    rng = random.Random(seed)
+    kinds, shares = zip(*DOCUMENT_SHARES.items(), strict=True)
+    for _ in range(number):
+        kind = rng.choices(kinds, shares)[0]
+        if kind == "list":
+            tasks = [draw_task(world, rng) for _ in range(LISTED_TASKS)]
+            blocks = list_blocks([(task.instruction, task.input) for task in tasks])
+            yield meta_prompt.replace("{demonstrations}", blocks + "###")
+            continue
+        task = draw_task(world, rng)
+        right, in_format = rng.random() < CONTENT_RIGHT, rng.random() < FORMAT_RIGHT
+        response = write_response(world, rng, task, right=right, in_format=in_format)
+        if kind == "answer":
+            yield f"{task.text}\n{response}"
+            continue
+        criterion = rng.choice(CRITERIA)
+        prompt = templates[kind, criterion].format(instruction=task.text, response=response)
+        yield prompt + judge(world, rng, task, response, criterion)
+
+
+def draw_seed_tasks(world: World, seed: int, number: int) -> list[Task]:
+    """Return the tasks behind `seed_tasks`, in its order."""
+    return _distinct_tasks(world, random.Random(f"seed tasks {seed}"), number)
+
+
+def seed_tasks(world: World, seed: int, number: int) -> list[dict]:
+    """Return distinct tasks with right responses, in Self-Instruct's format."""
+    rng = random.Random(f"seed responses {seed}")
+    rows = []
+    for index, task in enumerate(draw_seed_tasks(world, seed, number)):
+        response = write_response(world, rng, task, right=True, in_format=True)
+        rows.append(
+            {
+                "id": f"seed_task_{index}",
+                "name": f"{task.kind}_{task.subject}",
+                "instruction": task.instruction,
+                "instances": [{"input": task.input, "output": response}],
+                "is_classification": task.kind == "kind",
+            }
+        )
+    return rows
+
+
+def evaluation_tasks(world: World, seed: int, number: int) -> list[dict]:
+    """Return distinct tasks of held-out combinations, in the format of IFEval's data file."""
+    rng = random.Random(f"evaluation tasks {seed}")
+    return [
+        {
+            "key": key,
+            "prompt": task.text,
+            "instruction_id_list": [constraint.id for constraint in task.constraints],
+            "kwargs": [constraint.kwargs for constraint in task.constraints],
+        }
+        for key, task in enumerate(_distinct_tasks(world, rng, number, held_out=True))
+    ]
+
+
+def _distinct_tasks(world: World, rng: random.Random, number: int, *, held_out: bool = False) -> list[Task]:
+    tasks: dict[str, Task] = {}
+    while len(tasks) < number:
+        task = draw_task(world, rng, held_out=held_out)
+        tasks.setdefault(task.text, task)
+    return list(tasks.values())
+
+
+def choice_questions(world: World, seed: int, number: int) -> list[dict]:
+    """Return questions without constraints: `question`, four `choices` of the same kind, index of the right `label`."""
+    rng = random.Random(f"choice questions {seed}")
+    rows: dict[str, dict] = {}
+    while len(rows) < number:
+        kind = rng.choice(["naming", *world.facts])
+        if kind == "naming":
+            subject, *others = rng.sample(sorted(world.topics), 4)
+            wording = rng.choice(world.naming["one"]).format(one=with_article(subject), topic=subject)
+            right, *wrong = (rng.choice(world.topics[topic]["members"]) for topic in (subject, *others))
+        else:
+            answers = world.facts[kind]["answers"]
+            subject = rng.choice(sorted(answers))
+            wording = rng.choice(world.facts[kind]["open"]).format(subject=subject)
+            right = answers[subject]
+            wrong = rng.sample(sorted(set(answers.values()) - {right, subject}), 3)
+        choices = [right, *wrong]
+        rng.shuffle(choices)
+        choices_shown = [with_article(word) + "." if kind != "opposite" else word + "." for word in choices]
+        rows.setdefault(
+            wording, {"question": wording, "choices": choices_shown, "label": choices.index(right)}
+        )
+    return list(rows.values())

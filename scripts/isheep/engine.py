@@ -1,0 +1,360 @@
+"""The engine: prompts in, completions out, for every text that a checkpoint writes.
+
+A stage builds `Request`s, opens one `Engine` with `open_engine`, and reads `Completion`s. What is alike for all
+engines lives here (tokenization, limits, stop rules, progress), so that two engines given the same tokens differ
+only in arithmetic. Heavy libraries are imported by the engine that is opened, never by importing this module.
+"""
+
+import hashlib
+import json
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
+
+from pydantic import Field
+
+from isheep.records import InputError, write_json
+from isheep.settings import Settings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+IDENTITY_FILE = "identity.json"
+IDENTITY_PATTERNS = (
+    "*.safetensors",
+    "config.json",
+    "generation_config.json",
+    "tokenizer*",
+    "chat_template*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+)
+"""Files of a checkpoint folder that can change what it writes; README files and logs cannot."""
+
+SECONDS_BETWEEN_PROGRESS_LINES = 10.0
+
+EngineKind = Literal["transformers", "vllm"]
+
+
+class Sampling(Settings):
+    """How one completion is drawn."""
+
+    temperature: float = Field(1.0, ge=0)
+    """Divides the logits before a token is drawn; 0 takes the most likely token (greedy)."""
+
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Draw only from the fewest most likely tokens whose probabilities add up to at least this; 1 draws from all."""
+
+    max_tokens: int = Field(gt=0)
+    """The most tokens that one completion may have."""
+
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Texts that end a completion; the first one met is cut off with all that follows. One that spells a special
+    token, such as `<|im_end|>`, stops at that token."""
+
+
+class EngineSettings(Settings):
+    """What can change a completion. Batch size, threads and devices cannot, so they are arguments of open_engine."""
+
+    kind: EngineKind = "transformers"
+    """`transformers` runs anywhere; `vllm` is the fast one on a GPU, and runs on a CPU where its CPU build is."""
+
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number type of weights and activations; `auto` takes the one that the checkpoint was saved in."""
+
+    max_model_len: int | None = Field(None, gt=0)
+    """The most tokens of prompt and completion together; null takes the checkpoint's own limit."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One text to write. `id` is unique within a call of `Engine.complete`."""
+
+    id: str
+    prompt: str | Sequence[dict[str, str]]
+    """A string is continued as it is: no chat template, no special tokens added. Messages, each with `role` and
+    `content`, go through the checkpoint's own chat template, with the assistant's turn opened."""
+    sampling: Sampling
+    seed: int
+
+
+@dataclass(frozen=True)
+class Completion:
+    """The text written for the request of the same id."""
+
+    id: str
+    text: str
+    """Without special tokens and without the stop text."""
+    finish_reason: Literal["stop", "length"]
+    prompt_tokens: int
+    completion_tokens: int
+    """Tokens written until the completion ended, the one that ended it included."""
+
+
+@dataclass(frozen=True)
+class EncodedRequest:
+    """A request as an engine gets it: `prompt_ids` fits the context with all of `sampling.max_tokens`."""
+
+    request: Request
+    prompt_ids: list[int]
+    stop_ids: tuple[int, ...]
+    """Sorted ids of the tokens that end this completion."""
+
+
+class Engine(ABC):
+    """A checkpoint that is ready to write and to score text.
+
+    Attributes: `tokenizer`; `max_length`, the most tokens of prompt and completion together; `identity`, the
+    JSON-ready facts that completions depend on (sha256 of the checkpoint, engine settings).
+    """
+
+    def __init__(self, checkpoint: Path, settings: EngineSettings):
+        from transformers import AutoConfig, AutoTokenizer
+
+        self.identity = {"checkpoint": read_identity(checkpoint), **settings.model_dump()}
+        self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(checkpoint)
+        limit = AutoConfig.from_pretrained(checkpoint).max_position_embeddings
+        self.max_length = settings.max_model_len or limit
+        if self.max_length > limit:
+            raise InputError(
+                f"engine.max_model_len is {self.max_length}, but {checkpoint} was built for at most {limit} tokens; "
+                "lower it."
+            )
+        self._end_ids = _end_token_ids(checkpoint, self.tokenizer)
+
+    @abstractmethod
+    def _generate(self, encoded: list[EncodedRequest]) -> Iterator[tuple[EncodedRequest, list[int]]]:
+        """Yield each request with the ids of the tokens written for it, as soon as it is done, in any order.
+
+        The ids may run on behind a stop token or a stop text: `complete` cuts there.
+        """
+
+    @abstractmethod
+    def _score(self, pairs: list[tuple[list[int], list[int]]]) -> Iterator[tuple[int, float, bool]]:
+        """Yield (index of the pair, log-probability of its continuation, whether it is greedy), in any order."""
+
+    def complete(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """Yield one completion for each request as it finishes, in any order.
+
+        The same request gives the same text again on the same machine, whatever other requests are made with it, as
+        far as the engine's arithmetic does not depend on the batch (vLLM's does in the last bits).
+
+        Raises InputError, before any text is written, if two requests share an id, or if a prompt with its
+        `max_tokens` does not fit `max_length`.
+        """
+        encoded = self._encode(list(requests))
+        progress = Progress("completions", len(encoded), "tokens")
+        for item, ids in self._generate(encoded):
+            completion = self._completion(item, ids)
+            progress.add(completion.completion_tokens)
+            yield completion
+
+    def loglikelihoods(
+        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]
+    ) -> list[tuple[float, bool]]:
+        """Score continuations: for each pair (context ids, continuation ids) the sum of the continuation's token
+        log-probabilities in nats, and whether each of its tokens is the most likely one at its place.
+
+        Raises InputError if a context or a continuation is empty, or if both together are longer than
+        `max_length - 1` tokens (vLLM always writes one token more).
+        """
+        listed = [(list(context), list(continuation)) for context, continuation in pairs]
+        for index, (context, continuation) in enumerate(listed):
+            if not context or not continuation:
+                part = "continuation" if context else "context"
+                raise InputError(f"text {index} to score has an empty {part}; each needs at least one token.")
+            if len(context) + len(continuation) > self.max_length - 1:
+                raise InputError(
+                    f"text {index} to score has {len(context) + len(continuation)} tokens, but the engine scores at "
+                    f"most {self.max_length - 1}; shorten it or raise engine.max_model_len."
+                )
+        progress = Progress("scored texts", len(listed), "tokens")
+        scores: list[tuple[float, bool]] = [(0.0, False)] * len(listed)
+        for index, logprob, greedy in self._score(listed):
+            scores[index] = (logprob, greedy)
+            progress.add(sum(map(len, listed[index])))
+        return scores
+
+    def encode(self, prompt: str | Sequence[dict[str, str]]) -> list[int]:
+        """The token ids of a prompt as `Request.prompt` defines it."""
+        if not isinstance(prompt, str):
+            if not self.tokenizer.chat_template:
+                raise InputError(
+                    "the prompt is a list of messages, but the checkpoint has no chat template; add a "
+                    "chat_template.jinja to it or query it with plain text."
+                )
+            prompt = self.tokenizer.apply_chat_template(
+                list(prompt), tokenize=False, add_generation_prompt=True
+            )
+        return self.tokenizer.encode(prompt, add_special_tokens=False)
+
+    def _encode(self, requests: list[Request]) -> list[EncodedRequest]:
+        seen = set()
+        encoded = []
+        for request in requests:
+            if request.id in seen:
+                raise InputError(f"two requests share the id {request.id!r}; ids must be unique within a call.")
+            seen.add(request.id)
+            ids = self.encode(request.prompt)
+            asked = request.sampling.max_tokens
+            if not ids or len(ids) + asked > self.max_length:
+                raise InputError(
+                    f"request {request.id!r}: a prompt of {len(ids)} tokens and max_tokens {asked} must be at least 1 "
+                    f"and together at most {self.max_length} tokens; change the prompt or lower max_tokens."
+                )
+            special = self.tokenizer.get_added_vocab()
+            spelled = {special[text] for text in request.sampling.stop if text in special}
+            encoded.append(EncodedRequest(request, ids, tuple(sorted(self._end_ids | spelled))))
+        return encoded
+
+    def _completion(self, item: EncodedRequest, ids: list[int]) -> Completion:
+        """Cut `ids` where the completion ends and decode what is left."""
+        request = item.request
+        end = next((i for i, token in enumerate(ids) if token in item.stop_ids), None)
+        ended = end is not None
+        text = self.decode(ids[:end])
+        cut = stop_position(text, request.sampling.stop)
+        if cut is not None:
+            text, ended = text[:cut], True
+            count = self._tokens_until_stop(ids[:end], request.sampling.stop)
+        else:
+            count = end + 1 if ended else len(ids)
+        reason = "stop" if ended else "length"
+        return Completion(request.id, text, reason, len(item.prompt_ids), count)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of `ids` without special tokens."""
+        return self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+    def _tokens_until_stop(self, ids: list[int], stop: tuple[str, ...]) -> int:
+        """The fewest leading tokens whose text holds a stop text; bisection, since more tokens keep it."""
+        low, high = 1, len(ids)
+        while low < high:
+            middle = (low + high) // 2
+            if stop_position(self.decode(ids[:middle]), stop) is None:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+
+class Progress:
+    """A line on standard error every ten seconds and at the end: items done of all, and units a second."""
+
+    def __init__(self, what: str, total: int, unit: str):
+        self._what, self._total, self._unit = what, total, unit
+        self._items = self._units = 0
+        self._started = self._printed = time.monotonic()
+
+    def add(self, units: int) -> None:
+        """Count one item of `units` units as done."""
+        self._items += 1
+        self._units += units
+        now = time.monotonic()
+        if self._items == self._total or now - self._printed >= SECONDS_BETWEEN_PROGRESS_LINES:
+            self._printed = now
+            speed = self._units / max(now - self._started, 1e-9)
+            print(f"{self._what}: {self._items}/{self._total}, {speed:,.0f} {self._unit}/s", file=sys.stderr)
+
+
+def open_engine(
+    checkpoint: Path, settings: EngineSettings, *, batch_size: int, threads: int, tensor_parallel: int = 1
+) -> Engine:
+    """Load a checkpoint folder (weights, tokenizer, identity.json) into the engine that `settings` names.
+
+    batch_size: the most completions written at the same time. threads: CPU threads. tensor_parallel: GPUs that one
+    model is spread over (vllm only). None of them is part of a result.
+
+    Raises InputError for a folder without identity or for an engine that is not installed.
+    """
+    if settings.kind == "vllm":
+        from isheep.engine_vllm import VllmEngine
+
+        return VllmEngine(checkpoint, settings, batch_size, threads, tensor_parallel)
+    if tensor_parallel != 1:
+        raise InputError("the transformers engine runs on one device; set tensor_parallel to 1 or kind to vllm.")
+    from isheep.engine_transformers import TransformersEngine
+
+    return TransformersEngine(checkpoint, settings, batch_size, threads)
+
+
+def parse_engine_settings(text: str) -> EngineSettings:
+    """Read EngineSettings from the JSON text of a command line. Raises InputError that says what is allowed."""
+    from pydantic import ValidationError
+
+    try:
+        return EngineSettings.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "engine"
+        raise InputError(
+            f"engine settings {text}: {key}: {first['msg']}; keys are {', '.join(EngineSettings.model_fields)}, and "
+            f"kind is one of {', '.join(get_args(EngineKind))}."
+        ) from None
+
+
+def write_identity(folder: Path) -> str:
+    """Write identity.json, the sha256 over names and contents of the files that make a checkpoint; return the sha256.
+
+    Files are read in blocks, so the weights need not fit in memory. Raises InputError for a folder without weights.
+    """
+    files = sorted({path for pattern in IDENTITY_PATTERNS for path in folder.glob(pattern)})
+    if not any(path.suffix == ".safetensors" for path in files):
+        raise InputError(f"{folder} holds no *.safetensors file; save the weights before their identity.")
+    total = hashlib.sha256()
+    for path in files:
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        total.update(f"{path.name}\0{digest}\n".encode())
+    write_json(folder / IDENTITY_FILE, {"sha256": total.hexdigest()})
+    return total.hexdigest()
+
+
+def read_identity(folder: Path) -> str:
+    """The sha256 in the folder's identity.json. Raises InputError if the file is missing or is not one."""
+    path = Path(folder) / IDENTITY_FILE
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["sha256"]
+    except FileNotFoundError:
+        raise InputError(
+            f"{path} is missing: the rule that makes a checkpoint writes it last (isheep.engine.write_identity); "
+            "make the checkpoint again."
+        ) from None
+    except (json.JSONDecodeError, KeyError, TypeError):
+        raise InputError(f'{path} is not of the form {{"sha256": …}}; make the checkpoint again.') from None
+
+
+def stop_position(text: str, stop: Sequence[str]) -> int | None:
+    """Where the first stop text in `text` begins; None if it holds none."""
+    return min((place for place in map(text.find, stop) if place >= 0), default=None)
+
+
+def _end_token_ids(checkpoint: Path, tokenizer: "PreTrainedTokenizerBase") -> frozenset[int]:
+    """Ids of the tokens that end every completion: those of generation_config.json, the tokenizer's own, and the one
+    that closes an assistant's turn in the chat template.
+
+    A base model fine-tuned on chats still names only its end of text in generation_config.json.
+    """
+    ids = {tokenizer.eos_token_id, _turn_end_id(tokenizer)}
+    path = Path(checkpoint) / "generation_config.json"
+    if path.exists():
+        named = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
+        ids.update(named if isinstance(named, list) else [named])
+    return frozenset(ids - {None})
+
+
+def _turn_end_id(tokenizer: "PreTrainedTokenizerBase") -> int | None:
+    """Id of the special token that the chat template puts behind an assistant's message; None if it puts none."""
+    if not tokenizer.chat_template:
+        return None
+    answer = "ANSWER"
+    messages = [{"role": "user", "content": "QUESTION"}, {"role": "assistant", "content": answer}]
+    tail = tokenizer.apply_chat_template(messages, tokenize=False).rpartition(answer)[2]
+    first = tokenizer.encode(tail, add_special_tokens=False)[:1]
+    return first[0] if first and first[0] in tokenizer.added_tokens_decoder else None

@@ -1,0 +1,149 @@
+"""The engine that runs anywhere: transformers' own `generate`, in left-padded batches."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, GenerationConfig
+
+from isheep.engine import EncodedRequest, Engine, EngineSettings, Sampling, stop_position
+
+STEPS_BETWEEN_STOP_CHECKS = 8
+"""A stop text is cut off exactly in any case; looking for it less often only writes a few tokens for nothing."""
+
+LOGITS_AT_ONCE = 2**27
+"""The most logits that scoring holds at a time (0.5 GiB in float32)."""
+
+
+class TransformersEngine(Engine):
+    """Writes the rows of a batch independently: each draws from its own generator, seeded by its request."""
+
+    def __init__(self, checkpoint: Path, settings: EngineSettings, batch_size: int, threads: int):
+        super().__init__(checkpoint, settings)
+        torch.set_num_threads(threads)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=settings.dtype).to(device).eval()
+        # `generate` fills what it is not told from here: a checkpoint's own penalties or top_k must not leak in.
+        self._model.generation_config = GenerationConfig()
+        self._batch_size = batch_size
+        # Never seen by the model, since masked, nor in a completion, since it is cut before.
+        self._pad_id = self.tokenizer.pad_token_id or 0
+
+    def _generate(self, encoded: list[EncodedRequest]) -> Iterator[tuple[EncodedRequest, list[int]]]:
+        alike = defaultdict(list)
+        for item in encoded:
+            alike[item.request.sampling].append(item)
+        for sampling, items in alike.items():
+            items.sort(key=lambda item: len(item.prompt_ids), reverse=True)
+            for start in range(0, len(items), self._batch_size):
+                batch = items[start : start + self._batch_size]
+                yield from zip(batch, self._generate_batch(batch, sampling), strict=True)
+
+    @torch.inference_mode()
+    def _generate_batch(self, batch: list[EncodedRequest], sampling: Sampling) -> list[list[int]]:
+        input_ids, attention_mask = self._left_padded([item.prompt_ids for item in batch])
+        config = GenerationConfig(
+            do_sample=False,
+            max_new_tokens=sampling.max_tokens,
+            eos_token_id=list(batch[0].stop_ids) or None,
+            pad_token_id=self._pad_id,
+        )
+        seeds = [item.request.seed for item in batch]
+        processors = [SeededNoise(seeds, sampling, input_ids.device)] if sampling.temperature else []
+        criteria = [StopTexts(self, sampling.stop, input_ids.shape[1])] if sampling.stop else []
+        written = self._model.generate(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            generation_config=config,
+            logits_processor=processors,
+            stopping_criteria=criteria,
+        )
+        return written[:, input_ids.shape[1] :].tolist()
+
+    def _score(self, pairs: list[tuple[list[int], list[int]]]) -> Iterator[tuple[int, float, bool]]:
+        order = sorted(range(len(pairs)), key=lambda i: sum(map(len, pairs[i])), reverse=True)
+        while order:
+            longest = max(len(pairs[i][1]) for i in order[: self._batch_size])
+            rows = LOGITS_AT_ONCE // (longest * self._model.config.vocab_size)
+            batch, order = _split(order, max(1, min(rows, self._batch_size)))
+            yield from zip(batch, *self._score_batch([pairs[i] for i in batch]), strict=True)
+
+    @torch.inference_mode()
+    def _score_batch(self, pairs: list[tuple[list[int], list[int]]]) -> tuple[list[float], list[bool]]:
+        # The last token predicts nothing that is scored, so it is not read.
+        input_ids, attention_mask = self._left_padded([(context + ids)[:-1] for context, ids in pairs])
+        targets, scored = self._left_padded([ids for _, ids in pairs])
+        logits = self._model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=(attention_mask.cumsum(-1) - 1).clamp(min=0),
+            logits_to_keep=targets.shape[1],
+            use_cache=False,
+        ).logits.float()
+        logprobs = logits.log_softmax(-1).gather(-1, targets[..., None])[..., 0]
+        hits = (logits.argmax(-1) == targets) | (scored == 0)
+        return (logprobs * scored).sum(-1).tolist(), hits.all(-1).tolist()
+
+    def _left_padded(self, rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Ids and mask, both (rows, longest), with each row's ids at its right end."""
+        longest = max(map(len, rows))
+        ids = torch.tensor([[self._pad_id] * (longest - len(row)) + row for row in rows])
+        mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
+        return ids.to(self._model.device), mask.to(self._model.device)
+
+
+class SeededNoise:
+    """Logits processor after which the *largest* score is a draw from the softmax at temperature and top_p.
+
+    It adds Gumbel noise, -log E with E exponential: the argmax is then distributed as the softmax (Gumbel-max).
+    Each row has its own generator, so its draws depend on nothing else in the batch.
+    """
+
+    def __init__(self, seeds: list[int], sampling: Sampling, device: torch.device):
+        self._generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+        self._sampling = sampling
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """scores: logits (rows, vocabulary); returns the same shape."""
+        scores = scores.float() / self._sampling.temperature
+        if self._sampling.top_p < 1:
+            scores = keep_top_p(scores, self._sampling.top_p)
+        noise = torch.empty_like(scores)
+        for row, generator in zip(noise.unbind(), self._generators, strict=True):
+            row.exponential_(generator=generator)
+        return scores - noise.clamp_(min=torch.finfo(noise.dtype).tiny).log_()
+
+
+def keep_top_p(scores: torch.Tensor, top_p: float) -> torch.Tensor:
+    """Set to -inf, per row, all but the fewest largest scores whose softmax adds up to at least `top_p`."""
+    ordered, index = scores.sort(-1, descending=True)
+    before = ordered.softmax(-1).cumsum(-1).roll(1, -1)
+    before[..., 0] = 0
+    return scores.scatter(-1, index, ordered.masked_fill(before >= top_p, -torch.inf))
+
+
+class StopTexts:
+    """Stopping criterion that ends each row soon after its own text holds a stop text."""
+
+    def __init__(self, engine: Engine, stop: tuple[str, ...], prompt_length: int):
+        self._engine, self._stop, self._prompt_length = engine, stop, prompt_length
+        # A token spells at least one byte, so a stop text ends at most this many tokens after it began; four more
+        # for a character that the window cuts in two.
+        self._window = STEPS_BETWEEN_STOP_CHECKS + max(len(text.encode()) for text in stop) + 4
+        self._done: torch.Tensor | None = None
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """input_ids: (rows, prompt and written tokens); returns for each row whether it is done."""
+        if self._done is None:
+            self._done = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+        written = input_ids.shape[1] - self._prompt_length
+        if written % STEPS_BETWEEN_STOP_CHECKS == 0:
+            tails = input_ids[:, -min(written, self._window) :].tolist()
+            holds = [stop_position(self._engine.decode(tail), self._stop) is not None for tail in tails]
+            self._done |= torch.tensor(holds, device=input_ids.device)
+        return self._done
+
+
+def _split(items: list[int], size: int) -> tuple[list[int], list[int]]:
+    return items[:size], items[size:]

@@ -1,0 +1,121 @@
+"""The fast engine: vLLM offline, on GPUs, or on a CPU where its CPU build is installed."""
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from isheep.engine import EncodedRequest, Engine, EngineSettings
+from isheep.records import InputError
+
+GPU_MEMORY_SHARE = 0.9
+CPU_CACHE_GIB = 1
+"""Memory of the key-value cache on a CPU, where only small models run."""
+
+
+class VllmEngine(Engine):
+    """Gets token ids, so that it reads exactly what the other engines read.
+
+    vLLM's arithmetic depends on the batch in the last bits: a completion is repeated exactly only by the same call.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Path,
+        settings: EngineSettings,
+        batch_size: int,
+        threads: int,
+        tensor_parallel: int,
+    ):
+        if importlib.util.find_spec("vllm") is None:
+            raise InputError(
+                "engine.kind is 'vllm', but vLLM is not installed; install it or choose 'transformers'."
+            )
+        super().__init__(checkpoint, settings)
+        _set_environment(threads)
+        from vllm import LLM
+
+        self._llm = LLM(
+            model=str(checkpoint),
+            dtype=settings.dtype,
+            max_model_len=self.max_length,
+            max_num_seqs=batch_size,
+            tensor_parallel_size=tensor_parallel,
+            gpu_memory_utilization=GPU_MEMORY_SHARE,
+            # On a CPU there are no graphs to capture, and compiling takes longer than a small model saves.
+            enforce_eager=not torch.cuda.is_available(),
+            # The checkpoint's own penalties or top_k must not leak in.
+            generation_config="vllm",
+            disable_log_stats=True,
+        )
+
+    def _generate(self, encoded: list[EncodedRequest]) -> Iterator[tuple[EncodedRequest, list[int]]]:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        params = [
+            SamplingParams(
+                temperature=item.request.sampling.temperature,
+                top_p=item.request.sampling.top_p,
+                max_tokens=item.request.sampling.max_tokens,
+                stop=list(item.request.sampling.stop),
+                stop_token_ids=list(item.stop_ids),
+                seed=item.request.seed,
+                output_kind=RequestOutputKind.FINAL_ONLY,
+            )
+            for item in encoded
+        ]
+        for index, output in self._outputs([item.prompt_ids for item in encoded], params):
+            yield encoded[index], list(output.outputs[0].token_ids)
+
+    def _score(self, pairs: list[tuple[list[int], list[int]]]) -> Iterator[tuple[int, float, bool]]:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        final = RequestOutputKind.FINAL_ONLY
+        params = SamplingParams(
+            temperature=0, max_tokens=1, prompt_logprobs=1, detokenize=False, output_kind=final
+        )
+        prompts = [context + ids for context, ids in pairs]
+        for index, output in self._outputs(prompts, [params] * len(prompts)):
+            ids = pairs[index][1]
+            entries = [
+                (place[token].logprob, place[token].rank)
+                for token, place in zip(ids, output.prompt_logprobs[-len(ids) :], strict=True)
+            ]
+            yield index, sum(logprob for logprob, _ in entries), all(rank == 1 for _, rank in entries)
+
+    def _outputs(self, prompts: list[list[int]], params: list) -> Iterator[tuple[int, object]]:
+        """Yield (index of the prompt, vLLM's RequestOutput) as they finish; drop the rest if nobody wants them."""
+        from vllm.inputs import TokensPrompt
+
+        engine = self._llm.llm_engine
+        waiting = set()
+        try:
+            for index, (ids, sampling) in enumerate(zip(prompts, params, strict=True)):
+                engine.add_request(str(index), TokensPrompt(prompt_token_ids=ids), sampling)
+                waiting.add(str(index))
+            while waiting:
+                for output in engine.step():
+                    if output.finished:
+                        waiting.discard(output.request_id)
+                        yield int(output.request_id), output
+        finally:
+            engine.abort_request(list(waiting))
+
+
+def _set_environment(threads: int) -> None:
+    """Settings that vLLM reads only from the environment, and only while it is imported; the user's own win."""
+    defaults = {
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "VLLM_CPU_KVCACHE_SPACE": str(CPU_CACHE_GIB),
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_DO_NOT_TRACK": "1",
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": str(threads),
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)

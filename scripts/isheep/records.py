@@ -1,0 +1,71 @@
+"""Reading and writing the workflow's files: JSON Lines, published whole or not at all."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class InputError(Exception):
+    """Bad input of the user's: one sentence that names the file or key, what is wrong and what to do."""
+
+
+def read_jsonl(path: str | Path) -> list[dict]:
+    """Read a JSON Lines file whose every line is one object.
+
+    Raises InputError, naming file and line, for an empty line or a line that is no JSON object.
+    """
+    rows = []
+    with open(path, encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                raise InputError(f"{path}: line {number} is empty; remove it.")
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise InputError(
+                    f"{path}: line {number} is not valid JSON ({error.msg} at column {error.colno}); "
+                    "the line may be torn, restore it."
+                ) from None
+            if not isinstance(row, dict):
+                raise InputError(f"{path}: line {number} is a JSON {type(row).__name__}, not an object.")
+            rows.append(row)
+    return rows
+
+
+@contextmanager
+def publish(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, and rename it to `path` only if the block ends without an error.
+
+    Works for files and for folders; readers see the whole new version or none.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    _remove(partial)
+    yield partial
+    if path.is_dir():
+        _remove(path)
+    os.replace(partial, path)
+
+
+def write_jsonl(path: str | Path, rows: Iterable[dict]) -> None:
+    """Write one JSON object a line, published whole by one rename."""
+    with publish(path) as partial, open(partial, "w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def write_json(path: str | Path, content: dict) -> None:
+    """Write one indented JSON document, published whole by one rename."""
+    with publish(path) as partial:
+        partial.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    elif path.exists():
+        path.unlink()

@@ -1,0 +1,143 @@
+"""Tables, declared in the configuration and built from the collected scores alone."""
+
+from collections.abc import Callable
+
+import pandas
+
+from isheep.settings import Settings
+
+
+class ColumnSettings(Settings):
+    """One column: a metric of a benchmark."""
+
+    benchmark: str
+    """Name of the benchmark in the configuration."""
+    metric: str
+    """Name of the metric in the benchmark's result record."""
+    label: str
+    """Heading of the column."""
+    percent: bool = True
+    """Show a share as a percentage."""
+
+
+class TableSettings(Settings):
+    """One table: a row for the base model and for each iteration of each recipe, and these columns."""
+
+    caption: str
+    """One sentence above the table."""
+    columns: tuple[ColumnSettings, ...]
+    """The columns, from left to right."""
+
+
+class Row(Settings):
+    """One row of a table: a checkpoint, and what it is called there."""
+
+    model: str
+    """Name of the model."""
+    recipe: str
+    """Name of the recipe; empty for the base model."""
+    iteration: int
+    """Number of the iteration; 0 for the base model."""
+    checkpoint: str
+    """Folder of the checkpoint; recipes may share one."""
+
+
+class Grid(Settings):
+    """Which result records an experiment has."""
+
+    checkpoints: dict[str, tuple[str, ...]]
+    """The checkpoints of each model."""
+    seeds: tuple[int, ...]
+    """The replicates."""
+    benchmarks: tuple[str, ...]
+    """The benchmarks."""
+
+
+def result_path(results: str, model: str, seed: int, checkpoint: str, benchmark: str) -> str:
+    """Return where a checkpoint's result record lies."""
+    return f"{results}/{model}/seed{seed}/{checkpoint}/benchmarks/{benchmark}/result.json"
+
+
+def build_table(scores: pandas.DataFrame, table: TableSettings, rows: list[Row]) -> pandas.DataFrame:
+    """Return the numbers of a table: per column the mean over seeds, its standard deviation, and item counts.
+
+    scores: one row per model, seed, checkpoint, benchmark and metric, with value, n and n_valid. The result has the
+    columns model, recipe, iteration, seeds, then for each declared column `<label>`, `<label> sd` (missing for a
+    single seed), `<label> n` and `<label> n valid` (sums over seeds). A score that nobody computed stays missing.
+    """
+    lines = []
+    for row in rows:
+        mine = scores[(scores.model == row.model) & (scores.checkpoint == row.checkpoint)]
+        line = {"model": row.model, "recipe": row.recipe or "base", "iteration": row.iteration}
+        line["seeds"] = mine.seed.nunique()
+        for column in table.columns:
+            cell = mine[(mine.benchmark == column.benchmark) & (mine.metric == column.metric)]
+            scale = 100 if column.percent else 1
+            line[column.label] = cell.value.mean() * scale
+            line[f"{column.label} sd"] = cell.value.std(ddof=1) * scale
+            line[f"{column.label} n"] = cell.n.sum()
+            line[f"{column.label} n valid"] = cell.n_valid.sum()
+        lines.append(line)
+    return pandas.DataFrame(lines)
+
+
+def as_markdown(numbers: pandas.DataFrame, table: TableSettings) -> str:
+    """Return the table as Markdown: caption, cells, notes."""
+    headings = ["model", "checkpoint", *(column.label for column in table.columns)]
+    lines = [headings, ["---", "---", *("--:" for _ in table.columns)], *_cells(numbers, table, "±", str)]
+    body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return f"{table.caption}\n\n{body}\n\n{_notes(numbers, table)}\n"
+
+
+def as_latex(numbers: pandas.DataFrame, table: TableSettings) -> str:
+    """Return the table as a LaTeX table environment; it needs the package booktabs."""
+    headings = ["model", "checkpoint", *(_escaped(column.label) for column in table.columns)]
+    lines = [" & ".join(line) + r" \\" for line in _cells(numbers, table, r"$\pm$", _escaped)]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{_escaped(table.caption)} {_escaped(_notes(numbers, table))}}}",
+            rf"\begin{{tabular}}{{ll{'r' * len(table.columns)}}}",
+            r"\toprule",
+            " & ".join(headings) + r" \\",
+            r"\midrule",
+            *lines,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _cells(
+    numbers: pandas.DataFrame, table: TableSettings, plus_minus: str, escape: Callable[[str], str]
+) -> list[list[str]]:
+    lines = []
+    for _, row in numbers.iterrows():
+        name = "base" if row["iteration"] == 0 else f"{row['recipe']} iter{row['iteration']}"
+        cells = [_number(row, column.label, plus_minus) for column in table.columns]
+        lines.append([escape(row["model"]), escape(name), *cells])
+    return lines
+
+
+def _number(row: pandas.Series, label: str, plus_minus: str) -> str:
+    if pandas.isna(row[label]):
+        return "–"
+    deviation = row[f"{label} sd"]
+    missing = row[f"{label} n"] - row[f"{label} n valid"]
+    text = f"{row[label]:.2f}" if pandas.isna(deviation) else f"{row[label]:.2f} {plus_minus} {deviation:.2f}"
+    return f"{text} ({missing:.0f} missing)" if missing else text
+
+
+def _notes(numbers: pandas.DataFrame, table: TableSettings) -> str:
+    seeds = int(numbers["seeds"].max())
+    replicates = "One seed." if seeds == 1 else f"Mean ± standard deviation over {seeds} seeds."
+    counts = [f"{column.label} {int(numbers[f'{column.label} n'].max()) // max(seeds, 1)}" for column in table.columns]
+    return f"{replicates} Items per seed: {', '.join(counts)}."
+
+
+def _escaped(text: str) -> str:
+    special = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "±": r"$\pm$"}
+    return "".join(special.get(character, character) for character in text)

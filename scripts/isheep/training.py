@@ -1,0 +1,49 @@
+"""Settings of supervised fine-tuning, with the paper's values as defaults (arXiv 2408.08072, appendix E)."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from isheep.settings import Settings
+
+
+class LoraSettings(Settings):
+    """Low-rank adaptation of all linear layers."""
+
+    rank: int = Field(8, ge=1)
+    """Rank of the adapter's matrices (paper: 8)."""
+    alpha: int = Field(16, ge=1)
+    """Scale of the adapter: its update is multiplied by alpha / rank (paper: 16)."""
+    dropout: float = Field(0.05, ge=0, lt=1)
+    """Dropout on the adapter's input while training (paper: 0.05)."""
+
+
+class TrainingSettings(Settings):
+    """How one checkpoint is trained; the loss is taken on the response alone."""
+
+    method: Literal["lora", "full"] = "lora"
+    """lora: train an adapter, keep it, merge it only when needed. full: train all weights (small models)."""
+    lora: LoraSettings = LoraSettings()
+    """The adapter, for method lora."""
+    learning_rate: float = Field(5e-5, gt=0)
+    """Peak learning rate of AdamW (paper: 5e-5)."""
+    scheduler: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
+    """Course of the learning rate after the warm-up (paper: cosine)."""
+    warmup_steps: int = Field(20, ge=0)
+    """Steps of linear warm-up (paper: 20)."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Weight decay of AdamW (not given in the paper; 0 is the default of the trainer it used)."""
+    epochs: float = Field(2, gt=0)
+    """Passes over the training set (paper: 2)."""
+    batch_size: int = Field(16, ge=1)
+    """Pairs per optimiser step over all devices (paper: 1 x 2 accumulation x 8 GPUs = 16)."""
+    max_length: int = Field(1024, ge=16)
+    """Longest pair in tokens; longer ones are cut at the end (paper: 1024)."""
+    max_samples: int | None = Field(3000, ge=1)
+    """Only the first so many pairs of the training set are used (paper: 3000); null takes all."""
+    validation_share: float = Field(0.1, ge=0, lt=1)
+    """Share of the pairs held out; the saved step with the lowest loss on them is kept (paper: 0.1). 0: none."""
+    save_steps: int = Field(100, ge=1)
+    """Save, and evaluate where there is a validation share, every so many steps (paper: 100)."""
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    """Arithmetic of the training (paper: bfloat16)."""

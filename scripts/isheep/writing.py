@@ -1,0 +1,52 @@
+"""What the programs that let a model write share: their flags, and the way from requests to a published file."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from isheep.engine import Completion, Engine, EngineSettings, Request, open_engine
+from isheep.journal import Journal, complete_with_journal
+from isheep.records import write_jsonl
+
+
+def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say which engine writes, from which seed, and how it uses the machine."""
+    parser.add_argument("--engine", required=True, help="settings of the engine, JSON")
+    parser.add_argument("--seed", type=int, required=True, help="seed of this job; every request derives its own")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    parser.add_argument("--batch-size", type=int, default=128, help="prompts answered at once")
+
+
+def add_sampling_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the flag with the sampling settings."""
+    parser.add_argument("--sampling", required=True, help="settings of the sampling, JSON")
+
+
+def add_prompting_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say how the checkpoint is spoken to."""
+    form = parser.add_mutually_exclusive_group(required=True)
+    form.add_argument("--raw", dest="chat", action="store_false", help="the prompt is continued as it is")
+    form.add_argument("--chat", dest="chat", action="store_true", help="by the checkpoint's chat template")
+    parser.add_argument("--system-prompt", help="system text of the chat; without it there is no system turn")
+
+
+def open_requested_engine(arguments: argparse.Namespace, checkpoint: Path) -> Engine:
+    """Open the engine that the flags ask for."""
+    settings = EngineSettings.model_validate_json(arguments.engine)
+    return open_engine(checkpoint, settings, batch_size=arguments.batch_size, threads=arguments.threads)
+
+
+def journal_folder(output: Path) -> Path:
+    """Return the folder, beside a declared output, that keeps what a killed job has finished."""
+    return output.with_name(f".{output.name}.journal")
+
+
+def complete_and_publish(
+    requests: Sequence[Request], engine: Engine, output: Path, to_row: Callable[[Request, Completion], dict]
+) -> None:
+    """Complete all requests through the journal and publish one row each, in the order of the requests."""
+    folder = journal_folder(output)
+    completions = complete_with_journal(engine, requests, folder)
+    write_jsonl(output, (to_row(request, done) for request, done in zip(requests, completions, strict=True)))
+    Journal(folder).remove()
+    print(f"{output}: {len(requests)} requests completed")

@@ -1,0 +1,71 @@
+"""Bring a base model into the one form that every stage reads: a folder with safetensors weights and identity.json.
+
+Weights of a folder or a hub snapshot are linked, not copied; nothing but data files is taken, and no code is run.
+"""
+
+import argparse
+import hashlib
+import shutil
+from pathlib import Path
+
+from isheep import program
+from isheep.engine import write_identity
+from isheep.records import InputError, publish
+
+CHAT_TEMPLATE = "chat_template.jinja"
+NEEDED = ("config.json", "tokenizer_config.json")
+TAKEN = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "merges.txt", "tokenizer.model")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Verify, link and identify the base model's files."""
+    folder = arguments.folder or snapshot(arguments.repository, arguments.revision)
+    if arguments.checksums:
+        verify(folder, arguments.checksums)
+    files = sorted({path for pattern in TAKEN for path in folder.glob(pattern)})
+    for name in NEEDED:
+        if not (folder / name).is_file():
+            raise InputError(f"{folder}: the file {name} is missing; a base model's folder must hold it.")
+    if not any(path.suffix == ".safetensors" for path in files):
+        raise InputError(f"{folder}: there is no *.safetensors file; convert the weights to safetensors first.")
+    with publish(arguments.output) as partial:
+        partial.mkdir()
+        for path in files:
+            (partial / path.name).symlink_to(path.resolve())
+        if arguments.chat_template:
+            (partial / CHAT_TEMPLATE).unlink(missing_ok=True)
+            shutil.copy(arguments.chat_template, partial / CHAT_TEMPLATE)
+        write_identity(partial)
+    print(f"{arguments.output}: {len(files)} files of {folder}")
+
+
+def snapshot(repository: str, revision: str) -> Path:
+    """Fetch a hub snapshot into the hub's own cache and return its folder."""
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(repository, revision=revision, allow_patterns=list(TAKEN)))
+
+
+def verify(folder: Path, checksums: Path) -> None:
+    """Raise InputError for the first file of a sha256sum list that is missing or has another content."""
+    for line in checksums.read_text().splitlines():
+        expected, name = line.split(maxsplit=1)
+        path = folder / name.lstrip("*")
+        if not path.is_file():
+            raise InputError(f"{path}: the file is missing, though {checksums} lists it; restore it.")
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if found != expected:
+            raise InputError(f"{path}: expected sha256 {expected}, found {found}; restore the file.")
+
+
+parser = argparse.ArgumentParser(description=__doc__)
+source = parser.add_mutually_exclusive_group(required=True)
+source.add_argument("--folder", type=Path, help="local folder with the base model")
+source.add_argument("--repository", help="hub repository, owner/name")
+parser.add_argument("--revision", help="commit hash of the hub repository")
+parser.add_argument("--checksums", type=Path, help="sha256sum list that the folder's files must match")
+parser.add_argument("--chat-template", type=Path, help="Jinja file to use instead of the tokenizer's own")
+parser.add_argument("--output", type=Path, required=True, help="folder to write")
+
+if __name__ == "__main__":
+    program.run(main, parser)

@@ -1,0 +1,67 @@
+"""Tables are built from the scores alone, and show what is missing."""
+
+import pandas
+import pytest
+
+from isheep.tables import Row, TableSettings, as_latex, as_markdown, build_table
+
+TABLE = TableSettings.model_validate(
+    {
+        "caption": "A table.",
+        "columns": [
+            {"benchmark": "ifeval", "metric": "strict", "label": "IFEval"},
+            {"benchmark": "chat", "metric": "rating", "label": "Chat & more", "percent": False},
+        ],
+    }
+)
+ROWS = [
+    Row(model="m_1", recipe="", iteration=0, checkpoint="base"),
+    Row(model="m_1", recipe="one_base", iteration=1, checkpoint="one_base/iter1"),
+]
+
+
+def scores(*rows):
+    names = ["seed", "checkpoint", "benchmark", "metric", "value", "n", "n_valid"]
+    return pandas.DataFrame([dict(zip(names, row, strict=True)) | {"model": "m_1"} for row in rows])
+
+
+@pytest.fixture
+def numbers():
+    return build_table(
+        scores(
+            (1, "base", "ifeval", "strict", 0.25, 4, 4),
+            (2, "base", "ifeval", "strict", 0.75, 4, 4),
+            (1, "base", "chat", "rating", 5.0, 8, 7),
+            (2, "base", "chat", "rating", 6.0, 8, 8),
+            (1, "one_base/iter1", "ifeval", "strict", 1.0, 4, 4),
+            (2, "one_base/iter1", "ifeval", "strict", 1.0, 4, 4),
+        ),
+        TABLE,
+        ROWS,
+    )
+
+
+def test_mean_and_sample_deviation_over_seeds(numbers):
+    base = numbers.iloc[0]
+    assert base["IFEval"] == 50.0
+    assert base["IFEval sd"] == pytest.approx(35.3553, abs=1e-4)
+    assert base["Chat & more"] == 5.5
+    assert (base["Chat & more n"], base["Chat & more n valid"]) == (16, 15)
+
+
+def test_markdown_shows_deviation_missing_items_and_missing_cells(numbers):
+    lines = as_markdown(numbers, TABLE).splitlines()
+    assert "| m_1 | base | 50.00 ± 35.36 | 5.50 ± 0.71 (1 missing) |" in lines
+    assert "| m_1 | one_base iter1 | 100.00 ± 0.00 | – |" in lines
+    assert "Mean ± standard deviation over 2 seeds" in lines[-1]
+
+
+def test_a_single_seed_has_no_deviation():
+    numbers = build_table(scores((1, "base", "ifeval", "strict", 0.5, 4, 4)), TABLE, ROWS[:1])
+    assert "| m_1 | base | 50.00 | – |" in as_markdown(numbers, TABLE)
+
+
+def test_latex_escapes_names(numbers):
+    latex = as_latex(numbers, TABLE)
+    assert r"Chat \& more" in latex
+    assert r"m\_1 & one\_base iter1 & 100.00 $\pm$ 0.00 & –" in latex
