@@ -5,45 +5,45 @@
 
 
 rule base_from_folder:
-    message:
-        "Take the base model {wildcards.model} from {params.folder}"
     output:
         weights=directory(f"{RESULTS}/{{model}}/weights"),
-    wildcard_constraints:
-        model=any_of(models_from("folder")),
-    params:
-        code=program_digest("scripts/provide_base.py"),
-        folder=lambda wildcards: CONFIG.models[wildcards.model].path,
-        chat_template=chat_template_flag,
     log:
         f"{RESULTS}/{{model}}/logs/weights.log",
     benchmark:
         f"{RESULTS}/{{model}}/logs/weights.benchmark.tsv"
+    wildcard_constraints:
+        model=any_of(models_from("folder")),
     conda:
         "../envs/transformers.yaml"
+    params:
+        code=program_digest("scripts/provide_base.py"),
+        folder=lambda wildcards: CONFIG.models[wildcards.model].path,
+        chat_template=chat_template_flag,
+    message:
+        "Take the base model {wildcards.model} from {params.folder}"
     shell:
         "python scripts/provide_base.py --folder {params.folder:q} {params.chat_template}"
         " --output {output.weights:q} 2> {log:q}"
 
 
 rule base_from_hub:
-    message:
-        "Fetch the base model {wildcards.model}: {params.repository} at {params.revision}"
     output:
         weights=directory(f"{RESULTS}/{{model}}/weights"),
+    log:
+        f"{RESULTS}/{{model}}/logs/weights.log",
+    benchmark:
+        f"{RESULTS}/{{model}}/logs/weights.benchmark.tsv"
     wildcard_constraints:
         model=any_of(models_from("hub")),
+    conda:
+        "../envs/transformers.yaml"
     params:
         code=program_digest("scripts/provide_base.py"),
         repository=lambda wildcards: CONFIG.models[wildcards.model].repository,
         revision=lambda wildcards: CONFIG.models[wildcards.model].revision,
         chat_template=chat_template_flag,
-    log:
-        f"{RESULTS}/{{model}}/logs/weights.log",
-    benchmark:
-        f"{RESULTS}/{{model}}/logs/weights.benchmark.tsv"
-    conda:
-        "../envs/transformers.yaml"
+    message:
+        "Fetch the base model {wildcards.model}: {params.repository} at {params.revision}"
     shell:
         "python scripts/provide_base.py --repository {params.repository:q} --revision {params.revision:q}"
         " {params.chat_template} --output {output.weights:q} 2> {log:q}"

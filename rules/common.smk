@@ -3,21 +3,25 @@
 # results/<experiment>/<model>/weights/                     the untouched base model
 # results/<experiment>/<model>/seed<s>/base/                what the base model writes, and its benchmarks
 # results/<experiment>/<model>/seed<s>/<recipe>/iter<t>/    the checkpoint of iteration t, and what it writes
+#
+# The wildcard `owner` is the folder of the checkpoint below its seed: `base`, or `<recipe>/iter<t>`.
 import re
 import shlex
+from pathlib import Path
 
-from isheep.config_file import load_config
+from isheep.config_file import check_files, load_config
 from isheep.digest import program_digest
 from isheep.records import InputError
 from isheep.seeds import derive_seed
 
 try:
     CONFIG = load_config(config, workflow.configfiles)
+    check_files(CONFIG)
 except InputError as error:
     sys.exit(f"Error: {error}")
 
 RESULTS = f"results/{CONFIG.experiment.name}"
-CHECKPOINT = f"{RESULTS}/{{model}}/seed{{seed}}/{{checkpoint}}"
+CHECKPOINT = f"{RESULTS}/{{model}}/seed{{seed}}/{{owner}}"
 ITERATION = f"{RESULTS}/{{model}}/seed{{seed}}/{{recipe}}/iter{{iteration}}"
 
 
@@ -34,13 +38,16 @@ def models_from(source):
     return [name for name in CONFIG.experiment.models if CONFIG.models[name].source == source]
 
 
+CHECKPOINTS = f"base|({any_of(CONFIG.experiment.recipes)})/iter[1-9][0-9]*"
+
+
 wildcard_constraints:
     model=any_of(CONFIG.experiment.models),
-    seed=r"\d+",
+    seed="[0-9]+",
     recipe=any_of(CONFIG.experiment.recipes),
-    iteration=r"[1-9]\d*",
-    checkpoint=rf"base|({any_of(CONFIG.experiment.recipes)})/iter[1-9]\d*",
-    shard=r"\d+",
+    iteration="[1-9][0-9]*",
+    owner=CHECKPOINTS,
+    shard="[0-9]+",
     judge="current|base",
 
 
@@ -51,11 +58,11 @@ def weights_of(model, seed, checkpoint):
 
 
 def checkpoint_weights(wildcards):
-    return weights_of(wildcards.model, wildcards.seed, wildcards.checkpoint)
+    return weights_of(wildcards.model, wildcards.seed, wildcards.owner)
 
 
 def judge_weights(wildcards):
-    judge = "base" if wildcards.judge == "base" else wildcards.checkpoint
+    judge = "base" if wildcards.judge == "base" else wildcards.owner
     return weights_of(wildcards.model, wildcards.seed, judge)
 
 
@@ -73,7 +80,7 @@ def source_checkpoints(wildcards):
 
 def prompting(wildcards):
     """Flags that say how a checkpoint is spoken to: raw as the base model, by its chat template after training."""
-    if wildcards.checkpoint == "base":
+    if wildcards.owner == "base":
         return "--raw"
     system_prompt = CONFIG.models[wildcards.model].system_prompt
     return "--chat" if system_prompt is None else f"--chat --system-prompt {shlex.quote(system_prompt)}"
@@ -83,8 +90,8 @@ def job_seed(stage):
     """The seed of a stage's job: by replicate, iteration and shard, and so the same for every recipe."""
 
     def seed(wildcards):
-        iteration = wildcards.get("checkpoint", "").split("/")[-1] or wildcards.get("iteration")
-        return derive_seed(wildcards.seed, stage, iteration, wildcards.get("shard", ""))
+        owner = wildcards.get("owner", wildcards.get("iteration"))
+        return derive_seed(wildcards.seed, stage, Path(owner).name, wildcards.get("shard", ""))
 
     return seed
 
@@ -96,3 +103,72 @@ ENGINE = CONFIG.engine.model_dump_json()
 def chat_template_flag(wildcards):
     template = CONFIG.models[wildcards.model].chat_template
     return "" if template is None else f"--chat-template {shlex.quote(template)}"
+
+
+def earlier_instructions(wildcards):
+    """The shards kept before: an instruction may resemble none of them."""
+    return expand(
+        f"{CHECKPOINT}/instructions/shard{{earlier}}.jsonl", earlier=range(int(wildcards.shard)), **wildcards
+    )
+
+
+def written_pairs(wildcards):
+    """The pairs that an iteration chooses from."""
+    return expand(
+        f"{CHECKPOINT}/pairs/shard{{shard}}.jsonl",
+        model=wildcards.model,
+        seed=wildcards.seed,
+        owner=source_checkpoints(wildcards),
+        shard=CONFIG.shards(wildcards.recipe),
+    )
+
+
+def their_scores(wildcards):
+    """Their scores on the criteria that the recipe asks for; the base model's only judge is the base model."""
+    recipe = CONFIG.recipes[wildcards.recipe]
+    criteria = recipe.selection.criteria if recipe.selection.method == "scores" else ()
+    pattern = f"{CHECKPOINT}/assessment/{recipe.assessment}/{{judge}}/{{criterion}}/shard{{shard}}.jsonl"
+    return [
+        pattern.format(
+            model=wildcards.model,
+            seed=wildcards.seed,
+            owner=owner,
+            judge="current" if owner == "base" else recipe.judge,
+            criterion=criterion,
+            shard=shard,
+        )
+        for owner in source_checkpoints(wildcards)
+        for criterion in criteria
+        for shard in CONFIG.shards(wildcards.recipe)
+    ]
+
+
+def starting_weights(wildcards):
+    """The weights that an iteration starts from: the base model's, or the last checkpoint's."""
+    from_last = CONFIG.recipes[wildcards.recipe].start_from == "last"
+    owner = previous_checkpoint(wildcards.recipe, wildcards.iteration) if from_last else "base"
+    return weights_of(wildcards.model, wildcards.seed, owner)
+
+
+def training_settings(wildcards):
+    return CONFIG.recipes[wildcards.recipe].training.model_dump_json()
+
+
+def system_prompt_flag(wildcards):
+    system_prompt = CONFIG.models[wildcards.model].system_prompt
+    return "" if system_prompt is None else f"--system-prompt {shlex.quote(system_prompt)}"
+
+
+def benchmark(wildcards):
+    return CONFIG.benchmarks[wildcards.benchmark]
+
+
+def benchmark_flags(wildcards):
+    """Flags for the keys of a benchmark that are set."""
+    settings = benchmark(wildcards)
+    flags = {"num-fewshot": settings.num_fewshot, "limit": settings.limit}
+    if wildcards.owner == "base" and settings.raw_suffix:
+        flags["raw-suffix"] = settings.raw_suffix
+    return " ".join(
+        f"--{flag} {shlex.quote(str(value))}" for flag, value in flags.items() if value is not None
+    )

@@ -6,55 +6,51 @@
 
 
 rule demo_base_shipped:
-    message:
-        "Take the demo's base model as shipped in {input.folder}"
     input:
-        folder="config/demo/base",
+        model="config/demo/base/model.safetensors",
         checksums="config/demo/base/SHA256SUMS",
     output:
         weights=directory(f"{RESULTS}/{{model}}/weights"),
-    wildcard_constraints:
-        model=any_of(models_from("shipped")),
-    params:
-        code=program_digest("scripts/provide_base.py"),
-        chat_template=chat_template_flag,
     log:
         f"{RESULTS}/{{model}}/logs/weights.log",
     benchmark:
         f"{RESULTS}/{{model}}/logs/weights.benchmark.tsv"
+    wildcard_constraints:
+        model=any_of(models_from("shipped")),
     conda:
         "../envs/transformers.yaml"
+    params:
+        code=program_digest("scripts/provide_base.py"),
+        chat_template=chat_template_flag,
+    message:
+        "Take the demo's base model as shipped, verified by {input.checksums}"
     shell:
-        "python scripts/provide_base.py --folder {input.folder:q} --checksums {input.checksums:q}"
+        "python scripts/provide_base.py --checksums {input.checksums:q}"
         " {params.chat_template} --output {output.weights:q} 2> {log:q}"
 
 
 rule demo_world:
-    message:
-        "Write the demo world's documents and tokenizer"
     output:
         world=directory(f"{RESULTS}/{{model}}/world"),
-    params:
-        code=program_digest("scripts/build_demo_world.py"),
     log:
         f"{RESULTS}/{{model}}/logs/world.log",
     benchmark:
         f"{RESULTS}/{{model}}/logs/world.benchmark.tsv"
     conda:
         "../envs/transformers.yaml"
+    params:
+        code=program_digest("scripts/build_demo_world.py"),
+    message:
+        "Write the demo world's documents and tokenizer"
     shell:
         "python scripts/build_demo_world.py --output {output.world:q} 2> {log:q}"
 
 
 rule demo_base_trained:
-    message:
-        "Train the demo's base model from scratch, about 8 minutes on 2 cores"
     input:
         world=rules.demo_world.output.world,
     output:
         folder=directory(f"{RESULTS}/{{model}}/built"),
-    params:
-        code=program_digest("scripts/train_demo_base.py"),
     log:
         f"{RESULTS}/{{model}}/logs/built.log",
     benchmark:
@@ -62,29 +58,33 @@ rule demo_base_trained:
     conda:
         "../envs/training.yaml"
     threads: 2
+    params:
+        code=program_digest("scripts/train_demo_base.py"),
+    message:
+        "Train the demo's base model from scratch, about 8 minutes on 2 cores"
     shell:
         "python scripts/train_demo_base.py --world {input.world:q} --threads {threads}"
         " --output {output.folder:q} 2> {log:q}"
 
 
 rule demo_base_built:
-    message:
-        "Take the demo's base model as it was trained from scratch"
     input:
         folder=rules.demo_base_trained.output.folder,
     output:
         weights=directory(f"{RESULTS}/{{model}}/weights"),
-    wildcard_constraints:
-        model=any_of(models_from("build")),
-    params:
-        code=program_digest("scripts/provide_base.py"),
-        chat_template=chat_template_flag,
     log:
         f"{RESULTS}/{{model}}/logs/weights.log",
     benchmark:
         f"{RESULTS}/{{model}}/logs/weights.benchmark.tsv"
+    wildcard_constraints:
+        model=any_of(models_from("build")),
     conda:
         "../envs/transformers.yaml"
+    params:
+        code=program_digest("scripts/provide_base.py"),
+        chat_template=chat_template_flag,
+    message:
+        "Take the demo's base model as it was trained from scratch"
     shell:
         "python scripts/provide_base.py --folder {input.folder:q} {params.chat_template}"
         " --output {output.weights:q} 2> {log:q}"

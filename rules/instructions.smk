@@ -7,21 +7,12 @@
 
 
 rule write_instructions:
-    message:
-        "Let {wildcards.checkpoint} write instructions, shard {wildcards.shard}"
     input:
         weights=checkpoint_weights,
         seed_tasks=CONFIG.instructions.seed_tasks,
         meta_prompt=CONFIG.instructions.meta_prompt,
     output:
         continuations=f"{CHECKPOINT}/continuations/shard{{shard}}.jsonl",
-    params:
-        code=program_digest("scripts/write_instructions.py"),
-        engine=ENGINE,
-        sampling=CONFIG.instructions.sampling.model_dump_json(),
-        demonstrations=CONFIG.instructions.demonstrations,
-        prompts=CONFIG.instructions.prompts_per_shard,
-        seed=job_seed("instructions"),
     log:
         f"{CHECKPOINT}/logs/continuations.shard{{shard}}.log",
     benchmark:
@@ -31,6 +22,15 @@ rule write_instructions:
     threads: CONFIG.runtime.threads
     resources:
         batch_size=CONFIG.runtime.batch_size,
+    params:
+        code=program_digest("scripts/write_instructions.py"),
+        engine=ENGINE,
+        sampling=CONFIG.instructions.sampling.model_dump_json(),
+        demonstrations=CONFIG.instructions.demonstrations,
+        prompts=CONFIG.instructions.prompts_per_shard,
+        seed=job_seed("instructions"),
+    message:
+        "Let {wildcards.owner} write instructions, shard {wildcards.shard}"
     shell:
         "python scripts/write_instructions.py --checkpoint {input.weights:q} --seed-tasks {input.seed_tasks:q}"
         " --meta-prompt {input.meta_prompt:q} --demonstrations {params.demonstrations} --prompts {params.prompts}"
@@ -39,16 +39,7 @@ rule write_instructions:
         " --continuations {output.continuations:q} 2> {log:q}"
 
 
-def earlier_instructions(wildcards):
-    """The shards kept before: an instruction may resemble none of them."""
-    return expand(
-        f"{CHECKPOINT}/instructions/shard{{earlier}}.jsonl", earlier=range(int(wildcards.shard)), **wildcards
-    )
-
-
 rule select_instructions:
-    message:
-        "Filter the instructions of {wildcards.checkpoint}, shard {wildcards.shard}"
     input:
         continuations=rules.write_instructions.output.continuations,
         seed_tasks=CONFIG.instructions.seed_tasks,
@@ -56,20 +47,22 @@ rule select_instructions:
     output:
         instructions=f"{CHECKPOINT}/instructions/shard{{shard}}.jsonl",
         rejected=f"{CHECKPOINT}/instructions/shard{{shard}}.rejected.jsonl",
-    params:
-        code=program_digest("scripts/select_instructions.py"),
-        filters=CONFIG.instructions.filters.model_dump_json(),
-        demonstrations=CONFIG.instructions.demonstrations,
-        count=CONFIG.instructions.shard_size,
     log:
         f"{CHECKPOINT}/logs/instructions.shard{{shard}}.log",
     benchmark:
         f"{CHECKPOINT}/logs/instructions.shard{{shard}}.benchmark.tsv"
     conda:
         "../envs/data.yaml"
+    params:
+        code=program_digest("scripts/select_instructions.py"),
+        filters=CONFIG.instructions.filters.model_dump_json(),
+        demonstrations=CONFIG.instructions.demonstrations,
+        asked=CONFIG.instructions.shard_size,
+    message:
+        "Filter the instructions of {wildcards.owner}, shard {wildcards.shard}"
     shell:
         "python scripts/select_instructions.py --continuations {input.continuations:q}"
         " --seed-tasks {input.seed_tasks:q} --demonstrations {params.demonstrations}"
-        " --earlier {input.earlier:q} --filters {params.filters:q} --count {params.count}"
-        " --name {wildcards.checkpoint}:{wildcards.shard}"
+        " --earlier {input.earlier:q} --filters {params.filters:q} --count {params.asked}"
+        " --name {wildcards.owner}:{wildcards.shard}"
         " --instructions {output.instructions:q} --rejected {output.rejected:q} 2> {log:q}"

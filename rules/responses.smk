@@ -6,20 +6,11 @@
 
 
 rule write_responses:
-    message:
-        "Let {wildcards.checkpoint} answer its instructions, shard {wildcards.shard}"
     input:
         weights=checkpoint_weights,
         instructions=rules.select_instructions.output.instructions,
     output:
         responses=f"{CHECKPOINT}/responses/shard{{shard}}.jsonl",
-    params:
-        code=program_digest("scripts/write_responses.py"),
-        engine=ENGINE,
-        sampling=CONFIG.responses.sampling.model_dump_json(),
-        separator=CONFIG.responses.separator,
-        prompting=prompting,
-        seed=job_seed("responses"),
     log:
         f"{CHECKPOINT}/logs/responses.shard{{shard}}.log",
     benchmark:
@@ -29,6 +20,15 @@ rule write_responses:
     threads: CONFIG.runtime.threads
     resources:
         batch_size=CONFIG.runtime.batch_size,
+    params:
+        code=program_digest("scripts/write_responses.py"),
+        engine=ENGINE,
+        sampling=CONFIG.responses.sampling.model_dump_json(),
+        separator=CONFIG.responses.separator,
+        prompting=prompting,
+        seed=job_seed("responses"),
+    message:
+        "Let {wildcards.owner} answer its instructions, shard {wildcards.shard}"
     shell:
         "python scripts/write_responses.py --checkpoint {input.weights:q} --instructions {input.instructions:q}"
         " {params.prompting} --separator {params.separator:q}"
@@ -37,22 +37,22 @@ rule write_responses:
 
 
 rule filter_responses:
-    message:
-        "Apply the response rules to the pairs of {wildcards.checkpoint}, shard {wildcards.shard}"
     input:
         instructions=rules.select_instructions.output.instructions,
         responses=rules.write_responses.output.responses,
     output:
         pairs=f"{CHECKPOINT}/pairs/shard{{shard}}.jsonl",
-    params:
-        code=program_digest("scripts/filter_responses.py"),
-        rules=CONFIG.responses.rules.model_dump_json(),
     log:
         f"{CHECKPOINT}/logs/pairs.shard{{shard}}.log",
     benchmark:
         f"{CHECKPOINT}/logs/pairs.shard{{shard}}.benchmark.tsv"
     conda:
         "../envs/data.yaml"
+    params:
+        code=program_digest("scripts/filter_responses.py"),
+        rules=CONFIG.responses.rules.model_dump_json(),
+    message:
+        "Apply the response rules to the pairs of {wildcards.owner}, shard {wildcards.shard}"
     shell:
         "python scripts/filter_responses.py --instructions {input.instructions:q} --responses {input.responses:q}"
         " --rules {params.rules:q} --pairs {output.pairs:q} 2> {log:q}"

@@ -7,7 +7,6 @@ import json
 
 from isheep.tables import Grid, Row, result_path
 
-
 # The rows of a table: per model the base, then each recipe's iterations. Recipes may share a checkpoint.
 TABLE_ROWS = [
     Row(model=model, recipe=recipe, iteration=iteration, checkpoint=CONFIG.checkpoint(recipe, iteration))
@@ -20,6 +19,7 @@ TABLE_ROWS = [
     ]
 ]
 GRID = Grid(
+    results=RESULTS,
     checkpoints={
         model: list(dict.fromkeys(row.checkpoint for row in TABLE_ROWS if row.model == model))
         for model in CONFIG.experiment.models
@@ -30,53 +30,52 @@ GRID = Grid(
 
 
 rule collect_scores:
-    message:
-        "Collect the scores of all result records"
     input:
         results=[
-            result_path(RESULTS, model, seed, checkpoint, benchmark)
+            result_path(GRID.results, model, seed, owner, benchmark)
             for model, checkpoints in GRID.checkpoints.items()
             for seed in GRID.seeds
-            for checkpoint in checkpoints
+            for owner in checkpoints
             for benchmark in GRID.benchmarks
         ],
     output:
         scores=f"{RESULTS}/tables/scores.csv",
-    params:
-        code=program_digest("scripts/collect_scores.py"),
-        results=RESULTS,
-        grid=GRID.model_dump_json(),
     log:
         f"{RESULTS}/logs/scores.log",
     benchmark:
         f"{RESULTS}/logs/scores.benchmark.tsv"
     conda:
         "../envs/tables.yaml"
+    params:
+        code=program_digest("scripts/collect_scores.py"),
+        grid=GRID.model_dump_json(),
+    message:
+        "Collect the scores of all result records"
     shell:
-        "python scripts/collect_scores.py --results {params.results:q} --grid {params.grid:q} --scores {output.scores:q} 2> {log:q}"
+        "python scripts/collect_scores.py --grid {params.grid:q} --scores {output.scores:q} 2> {log:q}"
 
 
 rule make_table:
-    message:
-        "Make the table {wildcards.table}"
     input:
         scores=rules.collect_scores.output.scores,
     output:
         csv=f"{RESULTS}/tables/{{table}}.csv",
         markdown=f"{RESULTS}/tables/{{table}}.md",
         latex=f"{RESULTS}/tables/{{table}}.tex",
-    wildcard_constraints:
-        table=any_of(CONFIG.tables),
-    params:
-        code=program_digest("scripts/make_table.py"),
-        table=lambda wildcards: CONFIG.tables[wildcards.table].model_dump_json(),
-        rows=json.dumps([row.model_dump() for row in TABLE_ROWS]),
     log:
         f"{RESULTS}/logs/{{table}}.log",
     benchmark:
         f"{RESULTS}/logs/{{table}}.benchmark.tsv"
+    wildcard_constraints:
+        table=any_of(CONFIG.tables),
     conda:
         "../envs/tables.yaml"
+    params:
+        code=program_digest("scripts/make_table.py"),
+        table=lambda wildcards: CONFIG.tables[wildcards.table].model_dump_json(),
+        rows=json.dumps([row.model_dump() for row in TABLE_ROWS]),
+    message:
+        "Make the table {wildcards.table}"
     shell:
         "python scripts/make_table.py --scores {input.scores:q} --table {params.table:q} --rows {params.rows:q}"
         " --csv {output.csv:q} --markdown {output.markdown:q} --latex {output.latex:q} 2> {log:q}"

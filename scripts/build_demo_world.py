@@ -53,8 +53,8 @@ def read_prompts(folder: str | Path) -> tuple[str, dict[tuple[str, str], str]]:
 def train_tokenizer(texts: list[str], vocabulary: int) -> Qwen2Tokenizer:
     """Train a byte-level BPE of `vocabulary` tokens, special ones included.
 
-    transformers gives every tokenizer of model type qwen2 Qwen2's own pre-tokenizer when it loads one, whatever the
-    file says; so that one is used for training too.
+    transformers gives every tokenizer of model type qwen2 Qwen2's own pre-tokenizer when it loads one,
+    whatever the file says; so that one is used for training too.
     """
     raw = Tokenizer(models.BPE())
     fresh = Qwen2Tokenizer().backend_tokenizer

@@ -18,7 +18,7 @@ def main(arguments: argparse.Namespace) -> None:
         for seed in grid.seeds:
             for checkpoint in checkpoints:
                 for benchmark in grid.benchmarks:
-                    path = result_path(arguments.results, model, seed, checkpoint, benchmark)
+                    path = result_path(grid.results, model, seed, checkpoint, benchmark)
                     record = json.loads(Path(path).read_text(encoding="utf-8"))
                     where = {"model": model, "seed": seed, "checkpoint": checkpoint, "benchmark": benchmark}
                     rows += [where | score for score in record["scores"]]
@@ -28,8 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--results", required=True, help="folder of the experiment's results")
-parser.add_argument("--grid", required=True, help="models with their checkpoints, seeds and benchmarks, JSON")
+parser.add_argument("--grid", required=True, help="folder, models with their checkpoints, seeds and benchmarks, JSON")
 parser.add_argument("--scores", type=Path, required=True, help="csv to write")
 
 if __name__ == "__main__":

@@ -19,15 +19,21 @@ TAKEN = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "merg
 
 def main(arguments: argparse.Namespace) -> None:
     """Verify, link and identify the base model's files."""
-    folder = arguments.folder or snapshot(arguments.repository, arguments.revision)
-    if arguments.checksums:
+    if arguments.repository:
+        folder = snapshot(arguments.repository, arguments.revision)
+    elif arguments.checksums:
+        folder = arguments.checksums.parent
         verify(folder, arguments.checksums)
+    else:
+        folder = arguments.folder
     files = sorted({path for pattern in TAKEN for path in folder.glob(pattern)})
     for name in NEEDED:
         if not (folder / name).is_file():
             raise InputError(f"{folder}: the file {name} is missing; a base model's folder must hold it.")
     if not any(path.suffix == ".safetensors" for path in files):
-        raise InputError(f"{folder}: there is no *.safetensors file; convert the weights to safetensors first.")
+        raise InputError(
+            f"{folder}: there is no *.safetensors file; convert the weights to safetensors first."
+        )
     with publish(arguments.output) as partial:
         partial.mkdir()
         for path in files:
@@ -62,8 +68,8 @@ parser = argparse.ArgumentParser(description=__doc__)
 source = parser.add_mutually_exclusive_group(required=True)
 source.add_argument("--folder", type=Path, help="local folder with the base model")
 source.add_argument("--repository", help="hub repository, owner/name")
+source.add_argument("--checksums", type=Path, help="sha256sum list beside the files, which must match it")
 parser.add_argument("--revision", help="commit hash of the hub repository")
-parser.add_argument("--checksums", type=Path, help="sha256sum list that the folder's files must match")
 parser.add_argument("--chat-template", type=Path, help="Jinja file to use instead of the tokenizer's own")
 parser.add_argument("--output", type=Path, required=True, help="folder to write")
 

@@ -1,8 +1,9 @@
 """Train the demo's base model from scratch on the documents of the demo world.
 
-A Qwen2-architecture model of about one million parameters. Matrices are trained with Muon, the rest with AdamW: in
-the same number of tokens AdamW alone learns far less. Deterministic for a given seed, number of threads and machine
-type. `--stop-after-steps` cuts the run short under the full run's schedule, to compare its loss with that run's log.
+A Qwen2-architecture model of about one million parameters. Matrices are trained with Muon, the rest with
+AdamW: in the same number of tokens AdamW alone learns far less. Deterministic for a given seed, number of
+threads and machine type. `--stop-after-steps` cuts the run short under the full run's schedule, to compare
+its loss with that run's log.
 """
 
 import argparse
@@ -28,7 +29,7 @@ def main(arguments: argparse.Namespace) -> None:
     world = Path(arguments.world)
     tokenizer = AutoTokenizer.from_pretrained(world / "tokenizer")
     texts = [row["text"] for row in records.read_jsonl(world / "documents.jsonl")]
-    encoded = [ids + [tokenizer.eos_token_id] for ids in tokenizer(texts)["input_ids"]]
+    encoded = [[*ids, tokenizer.eos_token_id] for ids in tokenizer(texts)["input_ids"]]
     total = sum(len(ids) for ids in encoded)
     print(f"{len(encoded)} documents, {total} tokens, the longest {max(map(len, encoded))}", flush=True)
 
@@ -71,7 +72,7 @@ def model_config(tokenizer) -> Qwen2Config:
 
 
 def make_optimizers(model: Qwen2ForCausalLM, steps: int) -> tuple[list, list]:
-    """Return Muon for the matrices of the layers and AdamW for all else, both with warm-up and linear decay to 0."""
+    """Return Muon for the layers' matrices and AdamW for the rest, and their warm-up and linear decay."""
     matrices = [p for p in model.model.layers.parameters() if p.ndim == 2]
     chosen = {id(p) for p in matrices}
     rest = [p for p in model.parameters() if id(p) not in chosen]
@@ -89,8 +90,8 @@ def make_optimizers(model: Qwen2ForCausalLM, steps: int) -> tuple[list, list]:
 class Muon(torch.optim.Optimizer):
     """Momentum whose step for a matrix is made orthogonal by Newton-Schulz iterations (K. Jordan, 2024).
 
-    torch.optim.Muon iterates in bfloat16, which takes longer than the whole backward pass on processors without
-    bfloat16 arithmetic; this one keeps float32 and treats matrices of one shape together.
+    torch.optim.Muon iterates in bfloat16, which takes longer than the whole backward pass on processors
+    without bfloat16 arithmetic; this one keeps float32 and treats matrices of one shape together.
     """
 
     MOMENTUM = 0.95
@@ -132,7 +133,8 @@ def orthogonalise(matrices: torch.Tensor) -> torch.Tensor:
 
 
 def iterate_batches(encoded: list[list[int]], batch: int, length: int, seed: int) -> Iterator[torch.Tensor]:
-    """Yield (batch, length) blocks of the documents joined in a new random order in each pass, without end."""
+    """Yield (batch, length) blocks of the documents joined in a new random order in each pass, without
+    end."""
     rng = np.random.default_rng(seed)
     arrays = [np.array(ids, dtype=np.int64) for ids in encoded]
     while True:
@@ -159,10 +161,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--world", required=True, help="the folder that build_demo_world.py wrote")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=2600)
+    parser.add_argument("--steps", type=int, default=1800)
     parser.add_argument("--stop-after-steps", type=int, help="stop early, keeping the schedule of --steps")
-    parser.add_argument("--batch", type=int, default=8, help="blocks per step")
+    parser.add_argument("--batch", type=int, default=4, help="blocks per step")
     parser.add_argument("--length", type=int, default=512, help="tokens per block")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", required=True, help="the folder to write")
     program.run(main, parser)

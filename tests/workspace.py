@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -56,9 +58,12 @@ class Workspace:
                 jobs.setdefault(row["rule"], set()).add(row["output_file"].split("/", 2)[-1])
         return jobs
 
-    def change(self, file: str, old: str, new: str) -> None:
-        """Replace the first occurrence of `old` in a file of the copy."""
+    @contextmanager
+    def changed(self, file: str, old: str, new: str) -> Iterator[None]:
+        """Replace the first occurrence of `old` in a file of the copy, for the length of a block."""
         path = self.folder / file
         text = path.read_text(encoding="utf-8")
         assert old in text, f"{file} does not hold {old!r}"
         path.write_text(text.replace(old, new, 1), encoding="utf-8")
+        yield
+        path.write_text(text, encoding="utf-8")

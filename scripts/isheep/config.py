@@ -169,13 +169,24 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _names_exist(self) -> "Config":
-        for key, defined in {"models": self.models, "recipes": self.recipes, "benchmarks": self.benchmarks}.items():
+        for key, defined in {
+            "models": self.models,
+            "recipes": self.recipes,
+            "benchmarks": self.benchmarks,
+        }.items():
             for name in getattr(self.experiment, key):
                 _require(name, defined, f"experiment.{key}", f"add it to {key}")
         for name, recipe in self.recipes.items():
             if name == RESERVED_RECIPE:
-                raise ValueError(f"recipes: {name!r} is the name of the untouched model's folder, choose another")
-            _require(recipe.assessment, self.assessment.prompts, f"recipes.{name}.assessment", "add its prompt files")
+                raise ValueError(
+                    f"recipes: {name!r} is the name of the untouched model's folder, choose another"
+                )
+            _require(
+                recipe.assessment,
+                self.assessment.prompts,
+                f"recipes.{name}.assessment",
+                "add its prompt files",
+            )
             for criterion in recipe.selection.criteria if recipe.selection.method == "scores" else ():
                 where = f"recipes.{name}.selection.criteria"
                 _require(criterion, self.assessment.prompts[recipe.assessment], where, "add its prompt file")
@@ -214,4 +225,6 @@ class Config(Settings):
 
 def _require(name: str, defined: Iterable[str], where: str, advice: str) -> None:
     if name not in defined:
-        raise ValueError(f"{where}: found {name!r}, allowed: {listed(defined)}{nearest(name, defined)}; or {advice}")
+        raise ValueError(
+            f"{where}: found {name!r}, allowed: {listed(defined)}{nearest(name, defined)}; or {advice}"
+        )

@@ -8,7 +8,9 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from isheep.assessment import load_assessment_prompt
 from isheep.config import Config, RecipeSettings
+from isheep.instructions import load_meta_prompt, load_seed_tasks
 from isheep.records import InputError
 from isheep.spelling import listed, nearest
 
@@ -33,6 +35,36 @@ def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
         raise InputError(_sentence(error.errors()[0], contents, extends)) from None
 
 
+def check_files(config: Config) -> None:
+    """Read the seed tasks and prompts that a configuration names, so that a broken one is met before any job.
+
+    Raises InputError that names the file, or the key of a file that does not exist.
+    """
+    instructions = config.instructions
+    files = {
+        "instructions.seed_tasks": instructions.seed_tasks,
+        "instructions.meta_prompt": instructions.meta_prompt,
+    }
+    for name, prompts in config.assessment.prompts.items():
+        files |= {f"assessment.prompts.{name}.{criterion}": file for criterion, file in prompts.items()}
+    for name, model in config.models.items():
+        files |= {f"models.{name}.chat_template": model.chat_template, f"models.{name}.path": model.path}
+    for name, benchmark in config.benchmarks.items():
+        files |= {f"benchmarks.{name}.files.{number}": file for number, file in enumerate(benchmark.files)}
+    for key, file in files.items():
+        if file is not None and not Path(file).exists():
+            raise InputError(f"{key}: the file {file} does not exist; correct the path or restore the file.")
+    load_seed_tasks(instructions.seed_tasks, instructions.demonstrations)
+    load_meta_prompt(instructions.meta_prompt)
+    for prompts in config.assessment.prompts.values():
+        for criterion, file in prompts.items():
+            prompt = load_assessment_prompt(file)
+            if prompt.criterion != criterion:
+                raise InputError(
+                    f"{file}: its criterion is {prompt.criterion!r}, but it is configured as {criterion!r}."
+                )
+
+
 def config_schema() -> dict:
     """Return the configuration's JSON schema, with each key's description and default, for editors."""
     return Config.model_json_schema()
@@ -45,9 +77,13 @@ def _check_parents(name: str, extends: dict, recipes: dict, file_of) -> None:
         where = f"{file_of(key)}: {'.'.join(key)}"
         if parent not in recipes:
             others = [other for other in recipes if other != seen[-1]]
-            raise InputError(f"{where}: found {parent!r}, allowed: {listed(others)}{nearest(parent, others)}.")
+            raise InputError(
+                f"{where}: found {parent!r}, allowed: {listed(others)}{nearest(parent, others)}."
+            )
         if parent in seen:
-            raise InputError(f"{where}: the recipes {' → '.join([*seen, parent])} extend each other in a circle.")
+            raise InputError(
+                f"{where}: the recipes {' → '.join([*seen, parent])} extend each other in a circle."
+            )
         seen.append(parent)
 
 
@@ -63,7 +99,9 @@ def _with_parent(name: str, recipes: dict) -> object:
 def _merged(below: object, above: object) -> object:
     if not (isinstance(below, dict) and isinstance(above, dict)):
         return above
-    return below | {key: _merged(below[key], value) if key in below else value for key, value in above.items()}
+    return below | {
+        key: _merged(below[key], value) if key in below else value for key, value in above.items()
+    }
 
 
 def _sentence(error: dict, contents: dict[str, object], extends: dict[str, str]) -> str:
@@ -75,12 +113,16 @@ def _sentence(error: dict, contents: dict[str, object], extends: dict[str, str])
     file = _file_of(location, contents)
     if error["type"] == "extra_forbidden":
         allowed = _keys_at(location[:-1])
-        return f"{file}: unknown key {key!r}; allowed here: {listed(allowed)}{nearest(location[-1], allowed)}."
+        return (
+            f"{file}: unknown key {key!r}; allowed here: {listed(allowed)}{nearest(location[-1], allowed)}."
+        )
     if error["type"] == "missing":
         description = _description(location)
         return f"{file}: the key {key!r} is missing{': ' + description if description else '; add it.'}"
     message = re.sub(r"^Value error, ", "", error["msg"])
     if error["type"] == "value_error":
+        if not location:
+            file = _file_of(tuple(message.split(":")[0].split(".")), contents)
         return f"{file}: {key + ': ' if key else ''}{message}."
     message = re.sub(r"^(Input|String) should ", "it must ", message)
     return f"{file}: {key}: found {error['input']!r}, but {message}."

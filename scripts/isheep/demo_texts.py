@@ -1,7 +1,7 @@
-"""The texts of the demo world: responses, judgments, the documents its base model learns from, and its task files.
+"""The texts of the demo world: responses, judgments, its base model's documents, and its task files.
 
-A base model trained on these documents can list tasks, answer them (imperfectly) and judge answers; so the whole loop
-of the method (arXiv 2408.08072, Algorithm 1) can be watched in minutes.
+A base model trained on these documents can list tasks, answer them (imperfectly) and judge answers; so the
+whole loop of the method (arXiv 2408.08072, Algorithm 1) can be watched in minutes.
 """
 
 import random
@@ -27,11 +27,11 @@ from isheep.records import InputError
 LISTED_TASKS = 12
 """Tasks in a document that lists them: five that stand for demonstrations and seven that the model writes."""
 CONTENT_RIGHT, FORMAT_RIGHT = 0.75, 0.5
-"""Share of the documents' answers that are right in content and in format: a base model that leaves much to gain."""
+"""Share of the documents' answers that are right in content and in format: a base model with much to gain."""
 GOES_ON_SHARE = 0.15
 """Share of the answers wrong in format that go on writing the instruction instead of only answering it."""
 DOCUMENT_SHARES = {"list": 0.03, "answer": 0.36, "combined": 0.5, "simple": 0.08, "icl": 0.03}
-"""Share of each kind of document; the last three are judgments written after that variant's assessment prompt."""
+"""Share of each kind of document; the last three are judgments after that assessment prompt."""
 CRITERIA = ("quality", "following")
 SCORES = {"right": (9, 10), "partly": (4, 7), "wrong": (1, 3)}
 """Lowest and highest score of each grade; the paper keeps what scores more than 8 (section 5.3)."""
@@ -196,7 +196,7 @@ class _Draft:
 
 
 def judge(world: World, rng: random.Random, task: Task, response: str, criterion: str) -> str:
-    """Write the true judgment of a response on one criterion: reasons, then "Score: n" (1-10; right is 9 or 10)."""
+    """Write the true judgment of a response on one criterion: reasons, then "Score: n" from 1 to 10."""
     if criterion == "quality":
         reasons, grade = _judge_quality(world, task, response)
     else:
@@ -242,8 +242,8 @@ def list_blocks(tasks: list[tuple[str, str]]) -> str:
 def documents(world: World, seed: int, number: int, meta_prompt: str, templates: dict) -> Iterator[str]:
     """Yield the training documents of the base model, the same for the same seed.
 
-    `meta_prompt` holds {demonstrations}; `templates` maps (variant, criterion) to a text with {instruction} and
-    {response}. Raises InputError for a prompt without its placeholders.
+    `meta_prompt` holds {demonstrations}; `templates` maps (variant, criterion) to a text with {instruction}
+    and {response}. Raises InputError for a prompt without its placeholders.
     """
     if "{demonstrations}" not in meta_prompt:
         raise InputError("The meta-prompt lacks its placeholder {demonstrations}; add it at its end.")
@@ -313,7 +313,7 @@ def _distinct_tasks(world: World, rng: random.Random, number: int, *, held_out: 
 
 
 def choice_questions(world: World, seed: int, number: int) -> list[dict]:
-    """Return questions without constraints: `question`, four `choices` of the same kind, index of the right `label`."""
+    """Return questions without constraints: `question`, four `choices`, index of the right one as `label`."""
     rng = random.Random(f"choice questions {seed}")
     rows: dict[str, dict] = {}
     while len(rows) < number:

@@ -1,7 +1,9 @@
-"""The demo world: short English tasks with checkable constraints, and what counts as right in content and format.
+"""The demo world: short English tasks with checkable constraints, and what counts as right in content and
+format.
 
-A stand-in for the data behind the models of the paper (arXiv 2408.08072), which are too large for a laptop. The
-constraints are IFEval's, and are checked by lm-eval's own checkers; the content is checked against the world file.
+A stand-in for the data behind the models of the paper (arXiv 2408.08072), which are too large for a laptop.
+The constraints are IFEval's, and are checked by lm-eval's own checkers; the content is checked against the
+world file.
 """
 
 import hashlib
@@ -23,12 +25,12 @@ INCOMPATIBLE = [
     {BULLETS, "startend:quotation"},
     {"detectable_format:title", "startend:quotation"},
 ]
-"""Pairs of constraints that one answer cannot keep (the checkers read the stars and quotes of one as the other's)."""
+"""Pairs of constraints that one answer cannot keep: one's stars or quotes are taken for the other's."""
 
 
 @dataclass(frozen=True)
 class Constraint:
-    """One constraint of a task: IFEval's id, the value in its wording (None without one) and the checker's kwargs."""
+    """One constraint of a task: IFEval's id, the value in its wording (if any), the checker's arguments."""
 
     id: str
     value: str | int | None
@@ -37,8 +39,11 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Task:
-    """One task. `kind` is "naming" or a kind of fact; `subject` is the topic or what the fact is about; `count` the
-    members asked for (naming only, else 0); `input` may be empty."""
+    """One task.
+
+    `kind` is "naming" or a kind of fact; `subject` the topic, or what the fact is about; `count` how many
+    members are asked for (naming only, else 0); `input` may be empty.
+    """
 
     kind: str
     subject: str
@@ -91,7 +96,8 @@ def with_article(noun: str) -> str:
 
 
 def draw_task(world: World, rng: random.Random, *, held_out: bool = False) -> Task:
-    """Draw a task from the grammar, of a combination that is held out for evaluation or of one that is not."""
+    """Draw a task from the grammar, of a combination that is held out for evaluation or of one that is
+    not."""
     while True:
         kind = rng.choice(["naming", "naming", "naming", *world.facts])
         count = rng.choice([1, 1, 2, 3, 4]) if kind == "naming" else 0
@@ -113,7 +119,8 @@ def is_held_out(subject: str, constraint_ids: set[str]) -> bool:
 
 
 def draw_constraints(world: World, rng: random.Random, count: int) -> tuple[Constraint, ...]:
-    """Draw one or two different constraints; a number of bullets is only for tasks that ask for several things."""
+    """Draw one or two different constraints; a number of bullets is only for tasks that ask for several
+    things."""
     possible = [name for name in world.constraints if count > 1 or name != BULLETS]
     drawn = []
     for name in rng.sample(possible, rng.choice([1, 1, 2])):
@@ -188,7 +195,7 @@ def content_right(world: World, task: Task, response: str) -> bool:
 
 
 def constraints_kept(task: Task, response: str) -> list[bool]:
-    """Return for every constraint of the task whether lm-eval's IFEval checker accepts the response (strict)."""
+    """Return for every constraint of the task whether IFEval's strict check accepts the response."""
     example = InputExample(
         key=0,
         instruction_id_list=[constraint.id for constraint in task.constraints],

@@ -49,5 +49,7 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
 
 def _is_bare_string(node: ast.stmt) -> bool:
     return (
-        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
     )

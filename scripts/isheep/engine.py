@@ -199,7 +199,9 @@ class Engine(ABC):
         encoded = []
         for request in requests:
             if request.id in seen:
-                raise InputError(f"two requests share the id {request.id!r}; ids must be unique within a call.")
+                raise InputError(
+                    f"two requests share the id {request.id!r}; ids must be unique within a call."
+                )
             seen.add(request.id)
             ids = self.encode(request.prompt)
             asked = request.sampling.max_tokens
@@ -278,7 +280,9 @@ def open_engine(
 
         return VllmEngine(checkpoint, settings, batch_size, threads, tensor_parallel)
     if tensor_parallel != 1:
-        raise InputError("the transformers engine runs on one device; set tensor_parallel to 1 or kind to vllm.")
+        raise InputError(
+            "the transformers engine runs on one device; set tensor_parallel to 1 or kind to vllm."
+        )
     from isheep.engine_transformers import TransformersEngine
 
     return TransformersEngine(checkpoint, settings, batch_size, threads)

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, GenerationConfig
+from transformers import AutoModelForCausalLM, DynamicCache, GenerationConfig, PretrainedConfig
+from transformers.cache_utils import DynamicLayer
+from transformers.utils import logging
 
 from isheep.engine import EncodedRequest, Engine, EngineSettings, Sampling, stop_position
 
@@ -22,6 +24,7 @@ class TransformersEngine(Engine):
     def __init__(self, checkpoint: Path, settings: EngineSettings, batch_size: int, threads: int):
         super().__init__(checkpoint, settings)
         torch.set_num_threads(threads)
+        logging.disable_progress_bar()
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=settings.dtype).to(device).eval()
         # `generate` fills what it is not told from here: a checkpoint's own penalties or top_k must not leak in.
@@ -55,6 +58,7 @@ class TransformersEngine(Engine):
         written = self._model.generate(
             input_ids=input_ids,
             attention_mask=attention_mask,
+            past_key_values=roomy_cache(self._model.config, input_ids.shape[1] + sampling.max_tokens),
             generation_config=config,
             logits_processor=processors,
             stopping_criteria=criteria,
@@ -121,6 +125,45 @@ def keep_top_p(scores: torch.Tensor, top_p: float) -> torch.Tensor:
     before = ordered.softmax(-1).cumsum(-1).roll(1, -1)
     before[..., 0] = 0
     return scores.scatter(-1, index, ordered.masked_fill(before >= top_p, -torch.inf))
+
+
+class RoomyLayer(DynamicLayer):
+    """A layer's key-value cache with room for all tokens from the start.
+
+    The library's own grows by a copy of itself at every token, which for small models is most of the time.
+    """
+
+    def __init__(self, room: int):
+        super().__init__()
+        self._room = room
+
+    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
+        """States: (rows, heads, tokens, size of a head)."""
+        super().lazy_initialization(key_states, value_states)
+        self._stores = [
+            states.new_empty(*states.shape[:-2], self._room, states.shape[-1])
+            for states in (key_states, value_states)
+        ]
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args, **kwargs
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Add the states of the newest tokens; return those of all tokens."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        start = self.get_seq_length()
+        end = start + key_states.shape[-2]
+        for store, states in zip(self._stores, (key_states, value_states), strict=True):
+            store[..., start:end, :] = states
+        self.keys, self.values = (store[..., :end, :] for store in self._stores)
+        return self.keys, self.values
+
+
+def roomy_cache(config: PretrainedConfig, room: int) -> DynamicCache:
+    """The library's cache for this architecture, with RoomyLayer in place of each plain growing layer."""
+    cache = DynamicCache(config=config)
+    cache.layers = [RoomyLayer(room) if type(layer) is DynamicLayer else layer for layer in cache.layers]
+    return cache
 
 
 class StopTexts:

@@ -1,8 +1,8 @@
 """Instructions: the prompt that lets a checkpoint write them, and the filters that what it wrote must pass.
 
-Prompt and filters are those of the method's released scripts, which follow Self-Instruct and Alpaca (arXiv 2408.08072,
-section 3.3). Rows are plain dicts: a candidate has `instruction` and `input`; a rejection has those or the `text` of a
-malformed item, and a `reason`.
+Prompt and filters are those of the method's released scripts, which follow Self-Instruct and Alpaca (arXiv
+2408.08072, section 3.3). Rows are plain dicts: a candidate has `instruction` and `input`; a rejection has
+those or the `text` of a malformed item, and a `reason`.
 """
 
 import re
@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from isheep.near_duplicates import NearDuplicates
 from isheep.records import InputError, read_jsonl
 from isheep.settings import Settings
+
+if TYPE_CHECKING:
+    from isheep.near_duplicates import NearDuplicates
 
 DEMONSTRATIONS = "{demonstrations}"
 SEPARATOR = "###"
@@ -33,15 +35,16 @@ BLACKLIST = (
 
 
 class InstructionFilters(Settings):
-    """Filters of a checkpoint's instructions, in the order in which they are tried. Each can be switched off."""
+    """Filters of a checkpoint's instructions, in the order in which they are tried. Each can be switched
+    off."""
 
     min_words: Annotated[int, Field(ge=1)] | None = 4
     """Drop instructions of fewer words (paper: 3 or fewer); null switches it off."""
     max_words: Annotated[int, Field(ge=1)] | None = 150
     """Drop instructions of more words (paper: more than 150); null switches it off."""
     blacklist: tuple[Annotated[str, Field(pattern=r"\S")], ...] = BLACKLIST
-    """Drop if one of these words or phrases is in the instruction or its input, as whole words in any case; an empty
-    list switches it off."""
+    """Drop if one of these words or phrases is in the instruction or its input, as whole words in any
+    case; an empty list switches it off."""
     punctuation_start: bool = True
     """Drop instructions that begin with (ASCII) punctuation; false switches it off."""
     non_ascii_start: bool = True
@@ -49,12 +52,13 @@ class InstructionFilters(Settings):
     noinput_marker: bool = True
     """Drop if `noinput` or `no input` is left in the instruction or its input; false switches it off."""
     field_marker: bool = True
-    """Drop if `Instruction:`, `Input:` or `Output:` is left in the instruction or its input; false switches it off."""
+    """Drop if `Instruction:`, `Input:` or `Output:` is left in the instruction or its input; false
+    switches it off."""
     link: bool = True
     """Drop if the instruction or its input has an http or https link; false switches it off."""
     near_duplicate_threshold: Annotated[float, Field(ge=0, le=1)] | None = 0.7
-    """Drop an instruction whose ROUGE-L F with a seed task or a kept instruction is above this (paper: 0.7); null
-    switches it off."""
+    """Drop an instruction whose ROUGE-L F with a seed task or a kept instruction is above this (paper:
+    0.7); null switches it off."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,9 @@ class SeedTask:
 def load_seed_tasks(path: str | Path, demonstrations: int = 1) -> list[SeedTask]:
     """Read seed tasks in Self-Instruct's format, one JSON object a line; the first instance gives the input.
 
-    demonstrations: how many are shown in one prompt. Raises InputError, naming file and line, for a torn or empty
-    line, a missing or repeated id, a missing instruction or instance, and for fewer seed tasks than demonstrations.
+    demonstrations: how many are shown in one prompt. Raises InputError, naming file and line, for a torn or
+    empty line, a missing or repeated id, a missing instruction or instance, and for fewer seed tasks than
+    demonstrations.
     """
     seeds: dict[str, SeedTask] = {}
     for line, row in enumerate(read_jsonl(path), start=1):
@@ -80,8 +85,8 @@ def load_seed_tasks(path: str | Path, demonstrations: int = 1) -> list[SeedTask]
         seeds[seed.id] = seed
     if len(seeds) < demonstrations:
         raise InputError(
-            f"{path}: {len(seeds)} seed tasks, but each prompt shows {demonstrations}; add seed tasks or lower "
-            "instructions.demonstrations."
+            f"{path}: {len(seeds)} seed tasks, but each prompt shows {demonstrations}; add seed tasks or "
+            "lower instructions.demonstrations."
         )
     return list(seeds.values())
 
@@ -94,7 +99,9 @@ def _seed_task(row: dict, where: str) -> SeedTask:
     if not isinstance(instances, list) or not instances:
         raise InputError(f"{where}: the seed task has no instance; list at least one under 'instances'.")
     if not isinstance(instances[0], dict) or not isinstance(instances[0].get("input"), str):
-        raise InputError(f"{where}: the first instance has no text under 'input'; write \"\" where none is needed.")
+        raise InputError(
+            f"{where}: the first instance has no text under 'input'; write \"\" where none is needed."
+        )
     return SeedTask(row["id"], row["instruction"], instances[0]["input"])
 
 
@@ -102,7 +109,9 @@ def load_meta_prompt(path: str | Path) -> str:
     """Read the text before the demonstrations. Raises InputError unless it ends with `{demonstrations}`."""
     text = Path(path).read_text(encoding="utf-8").rstrip()
     if text.count(DEMONSTRATIONS) != 1 or not text.endswith(DEMONSTRATIONS):
-        raise InputError(f"{path}: the text must have the placeholder {DEMONSTRATIONS} once, at its end; add it there.")
+        raise InputError(
+            f"{path}: the text must have the placeholder {DEMONSTRATIONS} once, at its end; add it there."
+        )
     return text
 
 
@@ -124,9 +133,9 @@ def instruction_prompt(meta_prompt: str, demonstrations: list[SeedTask]) -> str:
 def parse_continuation(text: str, first_number: int) -> list[dict]:
     """Split the continuation of an instruction prompt into its items, in order.
 
-    first_number: the number of the item that the prompt opened. Each item becomes a candidate, or a rejection with
-    reason `format` (its number is out of order, or it has not exactly one Instruction and one Input). The last piece,
-    which may have been cut off, is always dropped: reason `unfinished`, unless it is blank.
+    first_number: the number of the item that the prompt opened. Each item becomes a candidate, or a rejection
+    with reason `format` (its number is out of order, or it has not exactly one Instruction and one Input).
+    The last piece, which may have been cut off, is always dropped: reason `unfinished`, unless it is blank.
     """
     *pieces, last = text.split(SEPARATOR)
     rows = []
@@ -169,13 +178,16 @@ FAILS: dict[str, Callable[[dict, InstructionFilters], bool]] = {
     "field_marker": lambda row, _: _in_either(FIELD_MARKER, row),
     "link": lambda row, _: _in_either(LINK, row),
 }
-"""For each filter of one candidate alone, whether the candidate fails it. Keys are those of InstructionFilters."""
+"""For each filter of one candidate alone, whether the candidate fails it. Keys are those of
+InstructionFilters."""
 
 
 def first_failing_filter(candidate: dict, filters: InstructionFilters) -> str | None:
-    """Return the name of the first filter, of those switched on, that the candidate fails; None if there is none.
+    """Return the name of the first filter, of those switched on, that the candidate fails; None if there is
+    none.
 
-    candidate: `instruction` and `input`. Near-duplicates are not looked for here: they depend on what was kept.
+    candidate: `instruction` and `input`. Near-duplicates are not looked for here: they depend on what was
+    kept.
     """
     switched_on = (name for name in FAILS if getattr(filters, name) not in (None, False, ()))
     return next((name for name in switched_on if FAILS[name](candidate, filters)), None)
@@ -188,17 +200,15 @@ def select_instructions(
     filters: InstructionFilters,
     count: int,
 ) -> tuple[list[dict], list[dict]]:
-    """Keep the first `count` candidates that pass all filters and resemble no seed task and no kept instruction.
+    """Keep the first `count` candidates that pass all filters and resemble no seed task and no kept
+    instruction.
 
     candidates: rows of parse_continuation, in order; those after the last one kept are not looked at.
-    kept_before: instructions of earlier shards. Returns (kept, rejected), a rejected near-duplicate with the text
-    that it is `near` and their `similarity`. Raises InputError, naming what removed the rest, if fewer are left.
+    kept_before: instructions of earlier shards. Returns (kept, rejected), a rejected near-duplicate with the
+    text that it is `near` and their `similarity`. Raises InputError, naming what removed the rest, if fewer
+    are left.
     """
-    near_duplicates = None
-    if filters.near_duplicate_threshold is not None:
-        near_duplicates = NearDuplicates(filters.near_duplicate_threshold)
-        for text in [*(seed.instruction for seed in seeds), *kept_before]:
-            near_duplicates.add(text)
+    near_duplicates = _near_duplicates(filters, [*(seed.instruction for seed in seeds), *kept_before])
     kept, rejected = [], []
     for row in candidates:
         if len(kept) == count:
@@ -215,12 +225,30 @@ def select_instructions(
     return kept, rejected
 
 
-def _rejection(row: dict, filters: InstructionFilters, near_duplicates: NearDuplicates | None) -> dict | None:
+def _near_duplicates(filters: InstructionFilters, known: list[str]) -> "NearDuplicates | None":
+    if filters.near_duplicate_threshold is None:
+        return None
+    # Imported here, so that only the stage that selects needs numpy and rapidfuzz.
+    from isheep.near_duplicates import NearDuplicates
+
+    near_duplicates = NearDuplicates(filters.near_duplicate_threshold)
+    for text in known:
+        near_duplicates.add(text)
+    return near_duplicates
+
+
+def _rejection(
+    row: dict, filters: InstructionFilters, near_duplicates: "NearDuplicates | None"
+) -> dict | None:
     if failed := first_failing_filter(row, filters):
         return row | {"reason": failed}
     match = near_duplicates.nearest_above(row["instruction"]) if near_duplicates else None
     if match:
-        return row | {"reason": "near_duplicate_threshold", "near": match.text, "similarity": match.similarity}
+        return row | {
+            "reason": "near_duplicate_threshold",
+            "near": match.text,
+            "similarity": match.similarity,
+        }
     return None
 
 
@@ -228,6 +256,6 @@ def _shortage(found: int, count: int, rejected: list[dict]) -> str:
     reasons = Counter(row["reason"] for row in rejected).most_common()
     removed = ", ".join(f"{reason} removed {number}" for reason, number in reasons) or "nothing was removed"
     return (
-        f"Only {found} of {count} instructions were found among {found + len(rejected)} candidates ({removed}); "
-        "raise instructions.prompts_per_shard."
+        f"Only {found} of {count} instructions were found among {found + len(rejected)} candidates ({removed})"
+        "; raise instructions.prompts_per_shard."
     )

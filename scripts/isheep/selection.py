@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from isheep.records import InputError
 from isheep.settings import Settings
@@ -22,6 +22,11 @@ class SelectionSettings(Settings):
     """For `scores`: the criteria that must all exceed the threshold; each is a prompt of the assessment."""
     threshold: Threshold = 8
     """For `scores`: keep a pair if every chosen score is > threshold (paper: 8). Scores run from 1 to 10."""
+
+    @model_serializer(mode="wrap")
+    def _without_what_the_method_ignores(self, serialize: SerializerFunctionWrapHandler) -> dict:
+        """Write criteria and threshold only where they matter, so that changing them elsewhere reruns nothing."""
+        return serialize(self) if self.method == "scores" else {"method": self.method}
 
 
 def judge_pair(pair: Mapping, scores: Scores, settings: SelectionSettings) -> str | None:
@@ -58,7 +63,12 @@ def select_pairs(
     for pair in pairs:
         reason = judge_pair(pair, scores.get(pair["id"], {}), settings)
         ledger.append(
-            {"id": pair["id"], "kept": reason is None, "reason": reason, "scores": dict(scores.get(pair["id"], {}))}
+            {
+                "id": pair["id"],
+                "kept": reason is None,
+                "reason": reason,
+                "scores": dict(scores.get(pair["id"], {})),
+            }
         )
     kept = [pair for pair, entry in zip(pairs, ledger, strict=True) if entry["kept"]]
     if not kept:
@@ -73,9 +83,12 @@ def score_histogram(ledger: list[dict], criterion: str) -> dict[str, int]:
 
 
 def _nothing_kept(ledger: list[dict], settings: SelectionSettings) -> str:
-    reasons = ", ".join(f"{reason} {count}" for reason, count in Counter(e["reason"] for e in ledger).most_common())
+    reasons = ", ".join(
+        f"{reason} {count}" for reason, count in Counter(e["reason"] for e in ledger).most_common()
+    )
     histograms = "; ".join(
-        f"{criterion}: " + ", ".join(f"{score}×{count}" for score, count in score_histogram(ledger, criterion).items())
+        f"{criterion}: "
+        + ", ".join(f"{score}×{count}" for score, count in score_histogram(ledger, criterion).items())
         for criterion in settings.criteria
     )
     advice = "lower selection.threshold or look at the responses"

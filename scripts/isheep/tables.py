@@ -45,6 +45,8 @@ class Row(Settings):
 class Grid(Settings):
     """Which result records an experiment has."""
 
+    results: str
+    """Folder of the experiment's results."""
     checkpoints: dict[str, tuple[str, ...]]
     """The checkpoints of each model."""
     seeds: tuple[int, ...]
@@ -134,10 +136,22 @@ def _number(row: pandas.Series, label: str, plus_minus: str) -> str:
 def _notes(numbers: pandas.DataFrame, table: TableSettings) -> str:
     seeds = int(numbers["seeds"].max())
     replicates = "One seed." if seeds == 1 else f"Mean ± standard deviation over {seeds} seeds."
-    counts = [f"{column.label} {int(numbers[f'{column.label} n'].max()) // max(seeds, 1)}" for column in table.columns]
+    counts = [
+        f"{column.label} {int(numbers[f'{column.label} n'].max()) // max(seeds, 1)}"
+        for column in table.columns
+    ]
     return f"{replicates} Items per seed: {', '.join(counts)}."
 
 
 def _escaped(text: str) -> str:
-    special = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "±": r"$\pm$"}
+    special = {
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "{": r"\{",
+        "}": r"\}",
+        "±": r"$\pm$",
+    }
     return "".join(special.get(character, character) for character in text)

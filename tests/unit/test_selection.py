@@ -7,7 +7,13 @@ from isheep.selection import SelectionSettings, select_pairs
 
 PAIRS = [
     {"id": "base:0:0", "instruction": "Name a bird.", "input": "", "response": "Owl", "rejected_by": None},
-    {"id": "base:0:1", "instruction": "Name a fish.", "input": "", "response": "", "rejected_by": "empty_output"},
+    {
+        "id": "base:0:1",
+        "instruction": "Name a fish.",
+        "input": "",
+        "response": "",
+        "rejected_by": "empty_output",
+    },
     {"id": "base:0:2", "instruction": "Name a tree.", "input": "", "response": "Elm", "rejected_by": None},
     {"id": "base:0:3", "instruction": "Name a king.", "input": "", "response": "Sun", "rejected_by": None},
 ]

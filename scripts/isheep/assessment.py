@@ -1,0 +1,95 @@
+"""Self-assessment: the prompts that ask a judge for a score, and the reading of the score (arXiv
+2408.08072, app. A)."""
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from isheep.records import InputError
+from isheep.spelling import listed, nearest
+
+PLACEHOLDERS = ("{instruction}", "{response}")
+REQUIRED_KEYS = ("criterion", "template")
+KEYS = (*REQUIRED_KEYS, "score_after")
+LOWEST_SCORE, HIGHEST_SCORE = 1, 10
+
+NUMBER = r"\d+(?:\.\d+)?"
+LEADING_NUMBER = re.compile(NUMBER)
+NUMBER_BEFORE_BARS = re.compile(rf"({NUMBER})\s*\|\|")
+
+
+@dataclass(frozen=True)
+class AssessmentPrompt:
+    """How a judge is asked about one criterion."""
+
+    criterion: str
+    template: str
+    """Text with the placeholders {instruction} and {response}."""
+    score_after: str | None = None
+    """Text behind which the judge writes its score, for judges that reason first; None: the score comes
+    first."""
+
+    def render(self, instruction: str, input: str, response: str) -> str:
+        """Fill the template; an input stands behind its instruction, one space between (as in the released
+        scripts).
+
+        Placeholders are filled in one pass: braces in the texts stay as they are.
+        """
+        texts = {
+            "{instruction}": f"{instruction} {input}" if input else instruction,
+            "{response}": response,
+        }
+        return re.sub("|".join(map(re.escape, PLACEHOLDERS)), lambda found: texts[found[0]], self.template)
+
+
+def load_assessment_prompt(path: str | Path) -> AssessmentPrompt:
+    """Read a prompt file (YAML). Raises InputError, naming the file, for a wrong key, value or
+    placeholder."""
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        problem = " ".join(str(error).split())
+        raise InputError(f"{path}: this is not valid YAML ({problem}); correct it.") from None
+    if not isinstance(content, dict):
+        raise InputError(
+            f"{path}: an assessment prompt must have the keys {listed(REQUIRED_KEYS)}; add them."
+        )
+    for key in content:
+        if key not in KEYS:
+            raise InputError(f"{path}: unknown key {key!r}; allowed: {listed(KEYS)}{nearest(key, KEYS)}.")
+    for key in REQUIRED_KEYS:
+        if key not in content:
+            raise InputError(f"{path}: the key {key!r} is missing; add it.")
+    for key, value in content.items():
+        if not isinstance(value, str) or not value:
+            raise InputError(f"{path}: {key}: found {value!r}, but it must be a non-empty text.")
+    for placeholder in PLACEHOLDERS:
+        if placeholder not in content["template"]:
+            raise InputError(f"{path}: template: the placeholder {placeholder} is missing; add it.")
+    return AssessmentPrompt(**content)
+
+
+def parse_score(text: str, score_after: str | None = None) -> int | None:
+    """Read a judge's score (1 to 10) from its completion; None if there is none, never a number in its place.
+
+    score_after: read behind the first occurrence of this text; without it there is no score. As in the
+    released scripts, leading non-word characters are skipped (so a minus sign is), then the number at the
+    start counts, or else the first one before `||`, rounded to an integer. Halves are rounded up (8.5 is 9):
+    the sources do not say how.
+    """
+    if score_after is not None:
+        _, marker, text = text.partition(score_after)
+        if not marker:
+            return None
+    text = re.sub(r"^\W+", "", text)
+    if found := LEADING_NUMBER.match(text):
+        number = found[0]
+    elif found := NUMBER_BEFORE_BARS.search(text):
+        number = found[1]
+    else:
+        return None
+    rounded = float(number) + 0.5
+    return math.floor(rounded) if LOWEST_SCORE <= rounded < HIGHEST_SCORE + 1 else None

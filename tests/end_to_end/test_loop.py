@@ -1,0 +1,109 @@
+"""The whole loop at a reduced size: what a user finds afterwards, and that nothing is unaccounted for."""
+
+import json
+
+import pandas
+import pytest
+
+from isheep.records import read_jsonl
+
+pytestmark = pytest.mark.end_to_end
+
+
+@pytest.fixture(scope="module")
+def home(finished):
+    """The folder of the only replicate."""
+    return finished.folder / "results/small/demo/seed1"
+
+
+def test_nothing_is_left_to_do(finished):
+    assert finished.jobs() == {}
+
+
+def test_every_checkpoint_has_every_score(finished):
+    scores = pandas.read_csv(finished.folder / "results/small/tables/scores.csv")
+    checkpoints = {
+        "base",
+        *(f"one_base/iter{t}" for t in (1, 2)),
+        "all_last/iter2",
+        "self_instruct/iter1",
+        "adapter/iter1",
+    }
+    assert set(scores.checkpoint) == checkpoints
+    assert not scores.value.isna().any()
+    assert (scores.groupby("checkpoint").size() == scores.groupby("checkpoint").size()["base"]).all()
+    assert (scores.n_valid == scores.n).all()
+
+
+def test_table_has_one_row_per_recipe_and_iteration(finished):
+    table = pandas.read_csv(finished.folder / "results/small/tables/main.csv")
+    assert [f"{row.recipe} {row.iteration}" for row in table.itertuples()] == [
+        *("base 0", "one_base 1", "one_base 2", "self_instruct 1", "adapter 1", "all_last 1", "all_last 2")
+    ]
+    rows = table.set_index(["recipe", "iteration"])
+    assert rows.loc[("all_last", 1)].equals(rows.loc[("one_base", 1)]), "they share their first checkpoint"
+    for form in ("md", "tex"):
+        assert "one\\_base iter2" in (finished.folder / "results/small/tables/main.tex").read_text()
+        assert (finished.folder / f"results/small/tables/main.{form}").stat().st_size > 500
+
+
+def test_exactly_the_asked_instructions_all_different_and_none_a_seed(home, finished):
+    kept = [row for shard in (0, 1) for row in read_jsonl(home / f"base/instructions/shard{shard}.jsonl")]
+    seeds = {row["instruction"] for row in read_jsonl(finished.folder / "config/demo/seed_tasks.jsonl")}
+    assert len(kept) == 120
+    instructions = {row["instruction"] for row in kept}
+    assert len(instructions) == 120
+    assert not instructions & seeds
+
+
+def test_every_rejected_candidate_has_its_reason(home):
+    rejected = read_jsonl(home / "base/instructions/shard1.rejected.jsonl")
+    assert rejected
+    assert all(row["reason"] for row in rejected)
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "sources"),
+    [("one_base/iter2", ["one_base/iter1"]), ("all_last/iter2", ["base", "one_base/iter1"])],
+)
+def test_ledger_accounts_for_every_pair(home, checkpoint, sources):
+    pairs = [row for s in sources for k in (0, 1) for row in read_jsonl(home / s / f"pairs/shard{k}.jsonl")]
+    ledger = read_jsonl(home / checkpoint / "ledger.jsonl")
+    training_set = read_jsonl(home / checkpoint / "training_set.jsonl")
+    assert [entry["id"] for entry in ledger] == [pair["id"] for pair in pairs]
+    assert [pair["id"] for pair in training_set] == [entry["id"] for entry in ledger if entry["kept"]]
+    for entry in ledger:
+        if entry["kept"]:
+            assert all(entry["scores"][criterion] > 8 for criterion in ("quality", "following"))
+        else:
+            assert entry["reason"]
+
+
+def test_filter_keeps_less_than_no_filter(home):
+    assert len(read_jsonl(home / "self_instruct/iter1/training_set.jsonl")) == 120
+    assert 0 < len(read_jsonl(home / "one_base/iter1/training_set.jsonl")) < 120
+
+
+def test_adapter_is_kept_and_merged_weights_are_not(home):
+    assert (home / "adapter/iter1/adapter/adapter_model.safetensors").exists()
+    assert not (home / "adapter/iter1/weights").exists()
+    assert (home / "one_base/iter1/weights/model.safetensors").exists()
+
+
+def test_nothing_half_written_or_temporary_is_left(finished):
+    left = [
+        path for path in (finished.folder / "results").rglob(".*") if path.suffix in (".partial", ".journal")
+    ]
+    assert left == []
+
+
+def test_result_record_says_what_it_takes_to_trust_it(home):
+    raw = json.loads((home / "base/benchmarks/ifeval/result.json").read_text())
+    chat = json.loads((home / "one_base/iter1/benchmarks/ifeval/result.json").read_text())
+    score = next(score for score in chat["scores"] if score["metric"] == "prompt_level_strict_acc")
+    assert score["n"] == score["n_valid"] == 40
+    assert score["standard_error"] > 0
+    assert {"lm_eval", "transformers", "torch"} <= set(chat["versions"])
+    assert len(chat["chat_template_sha256"]) == 64
+    assert raw["chat_template_sha256"] is None
+    assert len(read_jsonl(home / "one_base/iter1/benchmarks/ifeval/items.jsonl")) == 40

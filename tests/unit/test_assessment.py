@@ -1,0 +1,106 @@
+"""Assessment prompts: what a prompt file must have, how it is filled, and which completions have a score."""
+
+from pathlib import Path
+
+import pytest
+
+from isheep.assessment import AssessmentPrompt, load_assessment_prompt, parse_score
+from isheep.records import InputError
+
+PROMPTS = sorted(Path(__file__).parents[2].glob("config/prompts/assessment/*.yaml"))
+VALID = "criterion: quality\ntemplate: 'Rate {instruction} {response}'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [
+        ("10/10", 10),
+        ("10||good", 10),
+        ("8.6", 9),
+        ("9.", 9),
+        ("9. A good answer", 9),
+        ("\n <7>||fine", 7),
+        ("`8`", 8),
+        ("7.5", 8),
+        ("8.5||", 9),
+        ("8.49", 8),
+        ("10.4", 10),
+        ("-3", 3),
+        ("score 6||right", 6),
+        ("Score: 4 || a 9 || b", 4),
+        ("3 out of 10", 3),
+    ],
+)
+def test_a_score_is_read(text, score):
+    assert parse_score(text) == score
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "11", "0", "0.4", "10.5", "100", "9" * 400, "good", "good||9", "I give it a 9", "||", "ten||good"],
+)
+def test_a_completion_without_a_valid_score_is_missing(text):
+    assert parse_score(text) is None
+
+
+def test_a_judge_that_reasons_first_is_read_behind_its_marker():
+    assert parse_score("2 birds asked, 2 given. Score: 9\n\nNext. Score: 1", "Score:") == 9
+    assert parse_score("2 birds asked, 2 given.", "Score:") is None
+    assert parse_score("2 birds asked. Score:", "Score:") is None
+
+
+def test_a_template_is_filled_in_one_pass():
+    prompt = AssessmentPrompt("quality", "I: {instruction}\nR: {response}\n{other} {}")
+    assert prompt.render("Say {response}.", "{x}", "{instruction} \\1 {0}") == (
+        "I: Say {response}. {x}\nR: {instruction} \\1 {0}\n{other} {}"
+    )
+    assert prompt.render("Say it.", "", "Yes.").startswith("I: Say it.\nR: Yes.")
+
+
+def write(tmp_path: Path, content: str) -> Path:
+    path = tmp_path / "prompt.yaml"
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
+def test_a_prompt_file_is_read(tmp_path):
+    prompt = load_assessment_prompt(write(tmp_path, VALID + "score_after: 'Score:'\n"))
+    assert prompt == AssessmentPrompt("quality", "Rate {instruction} {response}", "Score:")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (VALID.replace("{response}", ""), "placeholder {response} is missing"),
+        (VALID.replace("{instruction}", "{instructions}"), "placeholder {instruction} is missing"),
+        ("criterion: quality\n", "key 'template' is missing"),
+        (VALID.replace("criterion", "criterium"), "did you mean 'criterion'"),
+        (VALID + "score_after: 3\n", "score_after: found 3"),
+        (VALID + "score_after:\n", "score_after: found None"),
+        ("Rate it.\n", "must have the keys criterion, template"),
+        ("", "must have the keys criterion, template"),
+        ("criterion: [\n", "not valid YAML"),
+    ],
+)
+def test_a_wrong_prompt_file_is_one_sentence_with_its_name(tmp_path, content, problem):
+    path = write(tmp_path, content)
+    with pytest.raises(InputError) as error:
+        load_assessment_prompt(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert problem in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("path", PROMPTS, ids=lambda path: path.stem)
+def test_the_shipped_prompts_load_for_the_criterion_of_their_name_and_ask_for_the_format_that_is_parsed(path):
+    prompt = load_assessment_prompt(path)
+    assert path.stem.endswith(f"_{prompt.criterion}")
+    assert prompt.render("TASK", "GIVEN", "ANSWER").count("TASK GIVEN") == 1
+    assert not prompt.template[-1].isspace()
+    assert "||" in prompt.template
+
+
+def test_the_methods_three_ways_to_ask_are_shipped():
+    assert {path.stem for path in PROMPTS} == {
+        *("simple_quality", "simple_following", "combined_quality", "combined_following", "icl_overall")
+    }

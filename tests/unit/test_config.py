@@ -1,0 +1,185 @@
+"""A mistake in the configuration is one sentence: file, key, what was found, what is allowed, the nearest spelling."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from isheep.config_file import check_files, config_schema, load_config
+from isheep.records import InputError
+
+DEMO = Path("config/config.yaml")
+
+
+@pytest.fixture
+def raw():
+    return yaml.safe_load(DEMO.read_text())
+
+
+def complaint(raw, tmp_path, change):
+    """The sentence about a configuration file after `change` was made to its content."""
+    changed = copy.deepcopy(raw)
+    change(changed)
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(changed))
+    with pytest.raises(InputError) as error:
+        load_config(changed, [file])
+    sentence = str(error.value)
+    assert sentence.startswith(f"{file}: "), sentence
+    assert "\n" not in sentence
+    return sentence.removeprefix(f"{file}: ")
+
+
+def test_the_demo_is_valid_and_its_files_are_too(raw):
+    check_files(load_config(raw, [DEMO]))
+
+
+def test_paper_values_are_the_defaults(raw):
+    recipe = {"one_base": {}}
+    config = load_config(
+        raw | {"recipes": recipe, "experiment": raw["experiment"] | {"recipes": ["one_base"]}}, [DEMO]
+    )
+    one_base = config.recipes["one_base"]
+    assert (one_base.instructions, one_base.selection.threshold, one_base.judge) == (10_000, 8, "current")
+    training = one_base.training
+    assert (training.lora.rank, training.lora.alpha, training.lora.dropout) == (8, 16, 0.05)
+    assert (training.learning_rate, training.epochs, training.max_length, training.max_samples) == (
+        5e-5,
+        2,
+        1024,
+        3000,
+    )
+
+
+def test_recipe_takes_from_the_one_it_extends_what_it_does_not_say(raw):
+    config = load_config(raw, [DEMO])
+    one_base, self_instruct = config.recipes["one_base"], config.recipes["self_instruct"]
+    assert self_instruct.selection.method == "none"
+    assert self_instruct.training == one_base.training
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        (
+            lambda c: c["recipes"]["one_base"]["selection"].update(tresholds=3),
+            ["unknown key 'recipes.one_base.selection.tresholds'", "did you mean 'threshold'?"],
+        ),
+        (
+            lambda c: c["recipes"]["one_base"]["selection"].update(threshold=11),
+            ["recipes.one_base.selection.threshold", "found 11", "less than or equal to 9"],
+        ),
+        (
+            lambda c: c["experiment"].update(iterations=0),
+            ["experiment.iterations", "found 0", "greater than or equal"],
+        ),
+        (
+            lambda c: c["experiment"].update(models=["dmeo"]),
+            ["experiment.models", "found 'dmeo'", "allowed: demo", "did you mean 'demo'?"],
+        ),
+        (
+            lambda c: c["experiment"].update(recipes=["one_bas"]),
+            [
+                "experiment.recipes",
+                "found 'one_bas'",
+                "allowed: one_base, self_instruct",
+                "did you mean 'one_base'?",
+            ],
+        ),
+        (
+            lambda c: c["engine"].update(kind="vlm"),
+            ["engine.kind", "found 'vlm'", "'transformers' or 'vllm'"],
+        ),
+        (lambda c: c.pop("models"), ["the key 'models' is missing"]),
+        (
+            lambda c: c["recipes"]["self_instruct"].update(extends="one_bsae"),
+            ["recipes.self_instruct.extends", "found 'one_bsae'", "did you mean 'one_base'?"],
+        ),
+        (
+            lambda c: c["recipes"]["one_base"].update(extends="self_instruct"),
+            ["extend each other in a circle"],
+        ),
+        (
+            lambda c: c["recipes"]["one_base"].update(assessment="combind"),
+            ["recipes.one_base.assessment", "did you mean 'combined'?"],
+        ),
+        (
+            lambda c: c["recipes"]["one_base"]["selection"].update(criteria=["quality", "folowing"]),
+            ["recipes.one_base.selection.criteria", "did you mean 'following'?"],
+        ),
+        (
+            lambda c: c["models"]["demo"].update(source="hub"),
+            ["models.demo", "source hub needs the key 'repository'"],
+        ),
+        (
+            lambda c: c["tables"]["main"]["columns"][0].update(benchmark="ifevla"),
+            ["tables.main.columns", "found 'ifevla'", "did you mean 'ifeval'?"],
+        ),
+        (
+            lambda c: c["tables"]["main"]["columns"][0].update(lable="x"),
+            ["unknown key 'tables.main.columns.0.lable'", "did you mean 'label'?"],
+        ),
+        (lambda c: c.update(recipes=[1]), ["recipes", "found [1]", "dictionary"]),
+        (lambda c: c["recipes"].update(base={}), ["recipes", "'base' is the name of the untouched model"]),
+        (
+            lambda c: c["instructions"]["filters"].update(near_duplicate_threshold=7),
+            ["instructions.filters.near_duplicate_threshold", "found 7"],
+        ),
+    ],
+)
+def test_mistake_is_one_sentence(raw, tmp_path, change, parts):
+    sentence = complaint(raw, tmp_path, change)
+    for part in parts:
+        assert part in sentence
+
+
+def test_the_file_that_holds_the_mistake_is_named(raw, tmp_path):
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("experiment: {iterations: 0}")
+    raw["experiment"]["iterations"] = 0
+    with pytest.raises(InputError, match=r"overlay\.yaml: experiment\.iterations"):
+        load_config(raw, [DEMO, overlay])
+
+
+def test_a_mistake_taken_from_an_extended_recipe_names_the_file_that_holds_it(raw, tmp_path):
+    other = tmp_path / "other.yaml"
+    other.write_text("experiment: {name: other}")
+    raw["recipes"]["one_base"]["instructions"] = 0
+    with pytest.raises(InputError, match=r"config\.yaml: recipes\.one_base\.instructions: found 0"):
+        load_config(raw, [DEMO, other])
+
+
+def test_missing_file_is_named_with_its_key(raw):
+    raw["instructions"]["seed_tasks"] = "config/demo/sed_tasks.jsonl"
+    with pytest.raises(
+        InputError, match=r"instructions\.seed_tasks: the file config/demo/sed_tasks\.jsonl does not"
+    ):
+        check_files(load_config(raw, [DEMO]))
+
+
+def test_recipes_share_the_checkpoints_in_which_they_cannot_differ(raw):
+    raw["recipes"] |= {
+        "one_last": {"extends": "one_base", "start_from": "last"},
+        "total_base": {"extends": "one_base", "data": "all"},
+    }
+    raw["experiment"]["recipes"] = ["one_base", "one_last", "total_base", "self_instruct"]
+    config = load_config(raw, [DEMO])
+    assert config.checkpoint("total_base", 0) == "base"
+    assert config.checkpoint("one_last", 1) == config.checkpoint("total_base", 1) == "one_base/iter1"
+    assert config.checkpoint("self_instruct", 1) == "self_instruct/iter1"
+    assert config.checkpoint("one_last", 2) == "one_last/iter2"
+
+
+def test_schema_file_is_up_to_date_and_describes_every_key():
+    written = json.loads(Path("config/schema.json").read_text())
+    assert written == config_schema(), "config/schema.json is out of date: type `make schema`"
+    models = [written, *written["$defs"].values()]
+    undescribed = [
+        (model["title"], key)
+        for model in models
+        for key, field in model.get("properties", {}).items()
+        if "description" not in field
+    ]
+    assert undescribed == []

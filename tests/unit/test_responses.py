@@ -1,0 +1,133 @@
+"""Every response rule: what it drops, what looks alike and must stay, and that it can be switched off."""
+
+import pytest
+
+from isheep.responses import ResponseRules, clean_response, first_failing_rule, response_prompt
+
+INSTRUCTION, INPUT, RESPONSE = (
+    "Sum up the text in one sentence.",
+    "Cats sleep a lot.",
+    "Cats are often asleep.",
+)
+
+BROKEN_BY_RESPONSE = {
+    "role_line": [
+        "Paris.\nHuman: And Rome?",
+        "assistant\nThe answer is Paris.",
+        "Output: Paris",
+        "One line\nuser\nand more",
+        "System: start",
+        "First.\nquestion: what now",
+    ],
+    "answer_choices": ["Which is it?  Answer choices: red or blue.", "ANSWER CHOICES:\nred"],
+    "response_noinput": ["<noinput>", "There was no input given.", "NoInput"],
+    "can_you": [
+        "Paris is in France.\nCan you name another capital? I would like to know more about it, please."
+    ],
+    "do_you": ["Paris is in France.\n\n do you want more?"],
+    "short_question": [
+        "Is it red?",
+        "Paris is the capital.\n\nWhat is the capital of Spain?\n\nMadrid is.",
+        "a" * 99 + "?",
+    ],
+    "lettered_choices": [
+        "A. red\nB. blue",
+        "It is one of (A) red, (B) blue or (E) none.",
+        "  C. x\n\n  D. y",
+    ],
+    "chinese": ["Paris 是首都", "㐀"],
+    "empty": [""],
+}
+KEPT_RESPONSES = [
+    RESPONSE,
+    "Users: many. Outputs vary. The system: it works.",
+    "The user: a person.",
+    "Systems\nare complex.",
+    "Human",
+    "Question",
+    "The answer choices are red and blue.",
+    "The casino input device.",
+    "Can you believe it, Paris is in France.",
+    "Do you know Paris, the capital of France. Yes, you do.",
+    "What you can do:\nask whether they can help you.",
+    "a" * 100 + "?",
+    "Is it red? No, it is blue.",
+    "E. coli is a bacterium.",
+    "A. Lincoln was president.\nHe was born in 1809.",
+    "Vitamin A. and vitamin B. are vitamins.",
+    "The answer is (B).",
+    "F. one\nG. two",
+    "Café, naïve, Ünïcode, кириллица, ひらがな",
+]
+BROKEN_BY_TASK = {
+    "instruction_noinput": [
+        ("Sum up (noinput).", ""),
+        ("Sum up the text.", "No input"),
+        ("Use noinput here", "a b"),
+    ],
+    "placeholder": [("Write to <name> about it.", ""), ("Fill the form.", f"Dear <{'x' * 20}>!")],
+    "none": [("Sum up the text.", "None"), ("Say which, or none of them.", "")],
+    "repeated_input": [("Translate 'good morning' to French.", "good morning")],
+}
+KEPT_TASKS = [
+    ("Explain casino inputs to a child.", ""),
+    ("Is 3 < 4 and 5 > 2 true?", ""),
+    ("Write the tag <over twenty characters> down.", ""),
+    ("Write <> in words.", ""),
+    ("Write it nonetheless.", "nonesuch"),
+    ("Translate to French.", "good morning"),
+    ("Translate this sentence.", ""),
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "response"), [(rule, text) for rule in BROKEN_BY_RESPONSE for text in BROKEN_BY_RESPONSE[rule]]
+)
+def test_a_broken_response_is_dropped_by_its_rule_unless_that_is_off(rule, response):
+    only = ResponseRules(**{name: name == rule for name in ResponseRules.model_fields})
+    assert first_failing_rule(INSTRUCTION, INPUT, response, only) == rule
+    assert first_failing_rule(INSTRUCTION, INPUT, response, ResponseRules()) is not None
+    assert first_failing_rule(INSTRUCTION, INPUT, response, only.model_copy(update={rule: False})) is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "task"), [(rule, task) for rule in BROKEN_BY_TASK for task in BROKEN_BY_TASK[rule]]
+)
+def test_a_broken_instruction_is_dropped_by_its_rule_unless_that_is_off(rule, task):
+    assert first_failing_rule(*task, RESPONSE, ResponseRules()) == rule
+    assert first_failing_rule(*task, RESPONSE, ResponseRules(**{rule: False})) is None
+
+
+@pytest.mark.parametrize("response", KEPT_RESPONSES)
+def test_a_response_that_only_looks_broken_is_kept(response):
+    assert first_failing_rule(INSTRUCTION, INPUT, response, ResponseRules()) is None
+
+
+@pytest.mark.parametrize("task", KEPT_TASKS)
+def test_an_instruction_that_only_looks_broken_is_kept(task):
+    assert first_failing_rule(*task, RESPONSE, ResponseRules()) is None
+
+
+def test_every_rule_has_a_case():
+    assert {*BROKEN_BY_RESPONSE, *BROKEN_BY_TASK} == set(ResponseRules.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("raw", "clean"),
+    [
+        ("  Paris. \n", "Paris."),
+        ("答案：Paris", "Paris"),
+        ("\n答案: Paris\n", "Paris"),
+        ("答案 Paris", "答案 Paris"),
+        ("Paris 答案: x", "Paris 答案: x"),
+        (" \n", ""),
+    ],
+)
+def test_a_leading_answer_label_and_outer_white_space_are_removed(raw, clean):
+    assert clean_response(raw) == clean
+
+
+def test_the_separator_stands_only_before_an_input():
+    assert response_prompt("Add.", "1 2", "") == "Add.1 2"
+    assert response_prompt("Add.", "1 2", "\n") == "Add.\n1 2"
+    assert response_prompt("Add.", "", "\n") == "Add."
