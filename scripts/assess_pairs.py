@@ -6,14 +6,14 @@ from pathlib import Path
 from isheep import program
 from isheep.assessment import load_assessment_prompt, parse_score
 from isheep.engine import Request, Sampling
+from isheep.records import read_jsonl
+from isheep.seeds import derive_seed
 from isheep.writing import (
     add_engine_arguments,
     add_sampling_argument,
     complete_and_publish,
     open_requested_engine,
 )
-from isheep.records import read_jsonl
-from isheep.seeds import derive_seed
 
 
 def main(arguments: argparse.Namespace) -> None:

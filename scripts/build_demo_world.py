@@ -10,9 +10,10 @@ import random
 from pathlib import Path
 
 import yaml
-from isheep import demo_texts, demo_world, program, records
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import Qwen2Tokenizer
+
+from isheep import demo_texts, demo_world, program, records
 
 SEED_TASKS = 175
 """As many as Self-Instruct's, which the paper uses (arXiv 2408.08072, section 3.2)."""
@@ -86,6 +87,6 @@ if __name__ == "__main__":
     parser.add_argument("--chat-template", default="config/demo/base/chat_template.jinja")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--documents", type=int, default=60000, help="number of training documents")
-    parser.add_argument("--vocabulary", type=int, default=1024, help="tokens, special ones included")
+    parser.add_argument("--vocabulary", type=int, default=2048, help="tokens, special ones included")
     parser.add_argument("--output", required=True, help="the folder to write")
     program.run(main, parser)

@@ -8,7 +8,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from isheep import program
-from isheep.engine import write_identity
+from isheep.identity import write_identity
 from isheep.records import publish
 
 

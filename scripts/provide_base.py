@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from isheep import program
-from isheep.engine import write_identity
+from isheep.identity import write_identity
 from isheep.records import InputError, publish
 
 CHAT_TEMPLATE = "chat_template.jinja"

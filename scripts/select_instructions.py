@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from isheep import program
-from isheep.instructions import InstructionFilters, load_seed_tasks, parse_continuation, select_instructions
+from isheep.instructions import InstructionFilters, parse_continuation, select_instructions
+from isheep.prompts import load_seed_tasks
 from isheep.records import read_jsonl, write_jsonl
 
 

@@ -16,12 +16,10 @@ from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 
 from isheep import program
-from isheep.chat import chat_messages
-from isheep.engine import write_identity
-from isheep.records import publish, read_jsonl
-from isheep.responses import response_prompt
+from isheep.identity import write_identity
+from isheep.prompts import chat_messages, response_prompt
+from isheep.records import publish, read_jsonl, unfinished_folder
 from isheep.training import TrainingSettings
-from isheep.writing import journal_folder
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -29,7 +27,7 @@ def main(arguments: argparse.Namespace) -> None:
     settings = TrainingSettings.model_validate_json(arguments.training)
     torch.set_num_threads(arguments.threads)
     examples = training_examples(arguments, settings)
-    saved_steps = journal_folder(arguments.output)
+    saved_steps = unfinished_folder(arguments.output)
     tokenizer = AutoTokenizer.from_pretrained(arguments.weights)
     trainer = SFTTrainer(
         model=AutoModelForCausalLM.from_pretrained(arguments.weights, dtype=torch.float32),

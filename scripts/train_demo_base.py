@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from isheep import program, records
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import AutoTokenizer, GenerationConfig, Qwen2Config, Qwen2ForCausalLM
+
+from isheep import program, records
 
 MUON_RATE, ADAMW_RATE = 0.02, 6e-3
 WARM_UP_STEPS = 50

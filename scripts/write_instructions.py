@@ -6,14 +6,14 @@ from pathlib import Path
 
 from isheep import program
 from isheep.engine import Request, Sampling
-from isheep.instructions import instruction_prompt, load_meta_prompt, load_seed_tasks
+from isheep.prompts import instruction_prompt, load_meta_prompt, load_seed_tasks
+from isheep.seeds import derive_seed
 from isheep.writing import (
     add_engine_arguments,
     add_sampling_argument,
     complete_and_publish,
     open_requested_engine,
 )
-from isheep.seeds import derive_seed
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -4,8 +4,10 @@ import argparse
 from pathlib import Path
 
 from isheep import program
-from isheep.chat import chat_messages
 from isheep.engine import Request, Sampling
+from isheep.prompts import chat_messages, response_prompt
+from isheep.records import read_jsonl
+from isheep.seeds import derive_seed
 from isheep.writing import (
     add_engine_arguments,
     add_prompting_arguments,
@@ -13,9 +15,6 @@ from isheep.writing import (
     complete_and_publish,
     open_requested_engine,
 )
-from isheep.records import read_jsonl
-from isheep.responses import response_prompt
-from isheep.seeds import derive_seed
 
 
 def main(arguments: argparse.Namespace) -> None:

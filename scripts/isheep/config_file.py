@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from isheep.assessment import load_assessment_prompt
 from isheep.config import Config, RecipeSettings
-from isheep.instructions import load_meta_prompt, load_seed_tasks
+from isheep.prompts import load_meta_prompt, load_seed_tasks
 from isheep.records import InputError
 from isheep.spelling import listed, nearest
 
@@ -139,9 +139,7 @@ def _file_of(location: tuple, contents: dict[str, object], default: str | None =
 
 def _holds(content: object, location: tuple) -> bool:
     for part in location:
-        if isinstance(content, dict) and part in content:
-            content = content[part]
-        elif isinstance(content, list) and isinstance(part, int) and part < len(content):
+        if (isinstance(content, dict) and part in content) or (isinstance(content, list) and isinstance(part, int) and part < len(content)):
             content = content[part]
         else:
             return False

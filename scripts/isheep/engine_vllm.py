@@ -11,6 +11,7 @@ from isheep.engine import EncodedRequest, Engine, EngineSettings
 from isheep.records import InputError
 
 GPU_MEMORY_SHARE = 0.9
+CPU_TOKENS_PER_STEP = 8192
 CPU_CACHE_GIB = 1
 """Memory of the key-value cache on a CPU, where only small models run."""
 
@@ -44,12 +45,20 @@ class VllmEngine(Engine):
             max_num_seqs=batch_size,
             tensor_parallel_size=tensor_parallel,
             gpu_memory_utilization=GPU_MEMORY_SHARE,
-            # On a CPU there are no graphs to capture, and compiling takes longer than a small model saves.
-            enforce_eager=not torch.cuda.is_available(),
             # The checkpoint's own penalties or top_k must not leak in.
             generation_config="vllm",
             disable_log_stats=True,
+            **({} if torch.cuda.is_available() else self._cpu_arguments()),
         )
+
+    def _cpu_arguments(self) -> dict:
+        return {
+            # No graphs to capture there, and compiling takes longer than a small model saves.
+            "enforce_eager": True,
+            # A prompt read in two parts rewinds the generator of its seed, which a CPU's cannot do.
+            "enable_chunked_prefill": False,
+            "max_num_batched_tokens": max(self.max_length, CPU_TOKENS_PER_STEP),
+        }
 
     def _generate(self, encoded: list[EncodedRequest]) -> Iterator[tuple[EncodedRequest, list[int]]]:
         from vllm import SamplingParams

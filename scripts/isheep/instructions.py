@@ -1,6 +1,6 @@
-"""Instructions: the prompt that lets a checkpoint write them, and the filters that what it wrote must pass.
+"""Instructions: how they are read from what a checkpoint wrote, and the filters that they must pass.
 
-Prompt and filters are those of the method's released scripts, which follow Self-Instruct and Alpaca (arXiv
+The filters are those of the method's released scripts, which follow Self-Instruct and Alpaca (arXiv
 2408.08072, section 3.3). Rows are plain dicts: a candidate has `instruction` and `input`; a rejection has
 those or the `text` of a malformed item, and a `reason`.
 """
@@ -9,22 +9,18 @@ import re
 import string
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from isheep.records import InputError, read_jsonl
+from isheep.prompts import NO_INPUT, SEPARATOR, SeedTask
+from isheep.records import InputError
 from isheep.settings import Settings
 
 if TYPE_CHECKING:
     from isheep.near_duplicates import NearDuplicates
 
-DEMONSTRATIONS = "{demonstrations}"
-SEPARATOR = "###"
-NO_INPUT = "<noinput>"
 NO_INPUT_MARKER = re.compile(r"\bno ?input\b", re.IGNORECASE)
 
 BLACKLIST = (
@@ -59,75 +55,6 @@ class InstructionFilters(Settings):
     near_duplicate_threshold: Annotated[float, Field(ge=0, le=1)] | None = 0.7
     """Drop an instruction whose ROUGE-L F with a seed task or a kept instruction is above this (paper:
     0.7); null switches it off."""
-
-
-@dataclass(frozen=True)
-class SeedTask:
-    """A task written by a person: an instruction and one example of its input (may be empty)."""
-
-    id: str
-    instruction: str
-    input: str
-
-
-def load_seed_tasks(path: str | Path, demonstrations: int = 1) -> list[SeedTask]:
-    """Read seed tasks in Self-Instruct's format, one JSON object a line; the first instance gives the input.
-
-    demonstrations: how many are shown in one prompt. Raises InputError, naming file and line, for a torn or
-    empty line, a missing or repeated id, a missing instruction or instance, and for fewer seed tasks than
-    demonstrations.
-    """
-    seeds: dict[str, SeedTask] = {}
-    for line, row in enumerate(read_jsonl(path), start=1):
-        seed = _seed_task(row, f"{path}: line {line}")
-        if seed.id in seeds:
-            raise InputError(f"{path}: line {line} repeats the id {seed.id!r}; give each seed task its own.")
-        seeds[seed.id] = seed
-    if len(seeds) < demonstrations:
-        raise InputError(
-            f"{path}: {len(seeds)} seed tasks, but each prompt shows {demonstrations}; add seed tasks or "
-            "lower instructions.demonstrations."
-        )
-    return list(seeds.values())
-
-
-def _seed_task(row: dict, where: str) -> SeedTask:
-    for key in ("id", "instruction"):
-        if not isinstance(row.get(key), str) or not row[key].strip():
-            raise InputError(f"{where}: the seed task has no {key}; give it a non-empty text under {key!r}.")
-    instances = row.get("instances")
-    if not isinstance(instances, list) or not instances:
-        raise InputError(f"{where}: the seed task has no instance; list at least one under 'instances'.")
-    if not isinstance(instances[0], dict) or not isinstance(instances[0].get("input"), str):
-        raise InputError(
-            f"{where}: the first instance has no text under 'input'; write \"\" where none is needed."
-        )
-    return SeedTask(row["id"], row["instruction"], instances[0]["input"])
-
-
-def load_meta_prompt(path: str | Path) -> str:
-    """Read the text before the demonstrations. Raises InputError unless it ends with `{demonstrations}`."""
-    text = Path(path).read_text(encoding="utf-8").rstrip()
-    if text.count(DEMONSTRATIONS) != 1 or not text.endswith(DEMONSTRATIONS):
-        raise InputError(
-            f"{path}: the text must have the placeholder {DEMONSTRATIONS} once, at its end; add it there."
-        )
-    return text
-
-
-def instruction_prompt(meta_prompt: str, demonstrations: list[SeedTask]) -> str:
-    """Return the prompt to continue: meta-prompt, numbered demonstrations, and the opening of the next item.
-
-    Alpaca's layout without its Output field, as in the method's released scripts.
-    """
-    blocks = []
-    for number, seed in enumerate(demonstrations, start=1):
-        instruction = " ".join(seed.instruction.split()).rstrip(":")
-        blocks.append(
-            f"{SEPARATOR}\n{number}. Instruction: {instruction}\n{number}. Input:\n{seed.input or NO_INPUT}\n"
-        )
-    opening = f"{SEPARATOR}\n{len(demonstrations) + 1}. Instruction:"
-    return meta_prompt.replace(DEMONSTRATIONS, "".join(blocks) + opening)
 
 
 def parse_continuation(text: str, first_number: int) -> list[dict]:
@@ -256,6 +183,6 @@ def _shortage(found: int, count: int, rejected: list[dict]) -> str:
     reasons = Counter(row["reason"] for row in rejected).most_common()
     removed = ", ".join(f"{reason} removed {number}" for reason, number in reasons) or "nothing was removed"
     return (
-        f"Only {found} of {count} instructions were found among {found + len(rejected)} candidates ({removed})"
+        f"Only {found} of {count} instructions found among {found + len(rejected)} candidates ({removed})"
         "; raise instructions.prompts_per_shard."
     )

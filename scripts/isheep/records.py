@@ -64,6 +64,12 @@ def write_json(path: str | Path, content: dict) -> None:
         partial.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
+def unfinished_folder(output: str | Path) -> Path:
+    """Return the folder, beside a declared output, that keeps what a killed job has finished of it."""
+    output = Path(output)
+    return output.with_name(f".{output.name}.unfinished")
+
+
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)

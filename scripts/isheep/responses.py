@@ -86,12 +86,6 @@ BREAKS: dict[str, Callable[[str, str, str], object]] = {
 """For each rule, whether (instruction, input, response) breaks it. Keys are those of ResponseRules."""
 
 
-def response_prompt(instruction: str, input: str, separator: str) -> str:
-    """Return what a checkpoint is asked: the instruction, and its input behind the separator where there
-    is one."""
-    return f"{instruction}{separator}{input}" if input else instruction
-
-
 def clean_response(response: str) -> str:
     """Return the response without a leading Chinese label "answer:" and without white space around it."""
     return (

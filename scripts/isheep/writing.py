@@ -6,7 +6,7 @@ from pathlib import Path
 
 from isheep.engine import Completion, Engine, EngineSettings, Request, open_engine
 from isheep.journal import Journal, complete_with_journal
-from isheep.records import write_jsonl
+from isheep.records import unfinished_folder, write_jsonl
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,16 +38,11 @@ def open_requested_engine(arguments: argparse.Namespace, checkpoint: Path) -> En
     return open_engine(checkpoint, settings, batch_size=arguments.batch_size, threads=arguments.threads)
 
 
-def journal_folder(output: Path) -> Path:
-    """Return the folder, beside a declared output, that keeps what a killed job has finished."""
-    return output.with_name(f".{output.name}.journal")
-
-
 def complete_and_publish(
     requests: Sequence[Request], engine: Engine, output: Path, to_row: Callable[[Request, Completion], dict]
 ) -> None:
     """Complete all requests through the journal and publish one row each, in the order of the requests."""
-    folder = journal_folder(output)
+    folder = unfinished_folder(output)
     completions = complete_with_journal(engine, requests, folder)
     write_jsonl(output, (to_row(request, done) for request, done in zip(requests, completions, strict=True)))
     Journal(folder).remove()

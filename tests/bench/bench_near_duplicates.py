@@ -42,13 +42,13 @@ CLAUSES = [
     "It is {a} that the {n} can {v} with the {n}.",
 ]
 COMMON_WORDS = {
-    "n": """story list email letter idea city recipe product poem plan reason question book sentence word user
-        student company teacher customer child country paragraph text friend animal movie game event topic number
-        food house person project speech article dialogue meeting""",
-    "v": """use describe find give make change compare write choose explain improve suggest avoid create translate
-        identify rewrite include remember sort show cook visit learn solve""",
-    "a": """new short good different simple important long common creative formal healthy old famous funny polite
-        small correct positive modern local clear useful difficult""",
+    "n": """story list email letter idea city recipe product poem plan reason question book sentence word
+        user student company teacher customer child country paragraph text friend animal movie game event
+        topic number food house person project speech article dialogue meeting""",
+    "v": """use describe find give make change compare write choose explain improve suggest avoid create
+        translate identify rewrite include remember sort show cook visit learn solve""",
+    "a": """new short good different simple important long common creative formal healthy old famous funny
+        polite small correct positive modern local clear useful difficult""",
 }
 ENDINGS = {
     "n": ["er", "ment", "ity", "s", "ion"],
@@ -217,9 +217,8 @@ def main() -> None:
         (f"rouge_score, extrapolated from {arguments.rouge_pairs} pairs", rouge),
     ):
         print(f"{label:<54}{seconds:>8.1f}{seconds / ours:>9.1f}")
-    print(
-        f"decisions that differ between ours and cdist: {sum(a != b for a, b in zip(kept, kept_by_cdist, strict=True))}"
-    )
+    differing = sum(one != other for one, other in zip(kept, kept_by_cdist, strict=True))
+    print(f"decisions that differ between ours and cdist: {differing}")
     print(decisions_agree(texts, kept, arguments.threshold, arguments.check, arguments.seed))
 
 

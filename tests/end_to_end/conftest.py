@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from workspace import Workspace
 
 SMALL = Path(__file__).parent / "small.yaml"

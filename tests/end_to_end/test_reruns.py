@@ -55,7 +55,7 @@ def test_one_more_iteration_runs_that_iteration_alone(finished):
             "scripts/isheep/selection.py", '"""Count the pairs', '"""Tell how many pairs', id="docstring"
         ),
         pytest.param(
-            "scripts/isheep/chat.py", "    return [*system", "\n    return [*system", id="formatting"
+            "scripts/isheep/prompts.py", "    return [*system", "\n    return [*system", id="formatting"
         ),
     ],
 )

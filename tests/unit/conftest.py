@@ -30,7 +30,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny") / "checkpoint"
     _save_tokenizer(folder)
     _save_model(folder)
-    from isheep.engine import write_identity
+    from isheep.identity import write_identity
 
     write_identity(folder)
     return folder

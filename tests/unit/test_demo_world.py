@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
 from build_demo_world import EVALUATION_TASKS, SEED_TASKS, read_prompts, train_tokenizer
 from isheep import demo_texts, demo_world
 from isheep.demo_world import Constraint, Task
 from isheep.records import InputError, read_jsonl
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 DEMO = Path(__file__).resolve().parents[2] / "config" / "demo"
 SHIPPED_SEED = 1

@@ -7,14 +7,11 @@ import pytest
 
 from isheep.instructions import (
     InstructionFilters,
-    SeedTask,
     first_failing_filter,
-    instruction_prompt,
-    load_meta_prompt,
-    load_seed_tasks,
     parse_continuation,
     select_instructions,
 )
+from isheep.prompts import SeedTask, instruction_prompt, load_meta_prompt, load_seed_tasks
 from isheep.records import InputError
 
 SHIPPED_META_PROMPT = Path(__file__).parents[2] / "config/prompts/meta_prompt.txt"
@@ -299,6 +296,6 @@ def test_too_few_instructions_are_one_sentence_with_counts_and_the_key_to_raise(
     with pytest.raises(InputError) as error:
         select_instructions(rows, [], [], InstructionFilters(), 3)
     assert str(error.value) == (
-        "Only 2 of 3 instructions were found among 6 candidates (min_words removed 2, format removed 1, "
+        "Only 2 of 3 instructions found among 6 candidates (min_words removed 2, format removed 1, "
         "near_duplicate_threshold removed 1); raise instructions.prompts_per_shard."
     )

@@ -2,7 +2,8 @@
 
 import pytest
 
-from isheep.responses import ResponseRules, clean_response, first_failing_rule, response_prompt
+from isheep.prompts import response_prompt
+from isheep.responses import ResponseRules, clean_response, first_failing_rule
 
 INSTRUCTION, INPUT, RESPONSE = (
     "Sum up the text in one sentence.",

@@ -1,0 +1,120 @@
+"""The adaptor that lets lm-eval's tasks question a checkpoint through the engine."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import TemplateLM
+from lm_eval.models.utils import normalize_gen_kwargs
+from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
+
+from isheep.engine import Engine, Request, Sampling
+from isheep.journal import complete_with_journal
+from isheep.records import InputError
+from isheep.seeds import derive_seed
+
+GENERATION_KEYS = {"until", "max_gen_toks", "do_sample", "temperature", "top_p"}
+
+
+class EngineLM(TemplateLM):
+    """An lm-eval model on top of an Engine.
+
+    engine: writes and scores. journal: folder of the journal for generated texts. seed: every generated text has
+    its own seed, from this one, its prompt, and how often the prompt was asked before. raw_suffix: put after the
+    prompts of generated texts, for a base model that is queried without a chat template.
+    """
+
+    def __init__(self, engine: Engine, journal: Path, seed: int, raw_suffix: str = ""):
+        super().__init__()
+        self.engine, self.tokenizer = engine, engine.tokenizer
+        self.journal, self.seed, self.raw_suffix = journal, seed, raw_suffix
+
+    @property
+    def max_length(self) -> int:
+        """The most tokens of a prompt and its completion."""
+        return self.engine.max_length
+
+    @property
+    def eot_token_id(self) -> int:
+        """The token that ends a text."""
+        return self.tokenizer.eos_token_id
+
+    @property
+    def prefix_token_id(self) -> int:
+        """What a text without context follows: the token that begins a text, or else the one that ends it."""
+        begin = self.tokenizer.bos_token_id
+        return self.eot_token_id if begin is None else begin
+
+    @property
+    def tokenizer_name(self) -> str:
+        """What lm-eval keys its caches by."""
+        return self.engine.identity["checkpoint"]
+
+    def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs) -> list[int]:
+        """Token ids as the engine reads a text: special tokens are never added."""
+        return self.engine.encode(string)
+
+    def apply_chat_template(
+        self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
+    ) -> str:
+        """The text of a chat by the checkpoint's own template."""
+        return self.tokenizer.apply_chat_template(
+            chat_history,
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
+            continue_final_message=not add_generation_prompt,
+        )
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
+        """Texts for (prompt, generation settings), through the journal."""
+        asked: Counter[str] = Counter()
+        texts = []
+        for index, (prompt, settings) in enumerate(request.args for request in requests):
+            seed = derive_seed(self.seed, prompt, asked[prompt])
+            asked[prompt] += 1
+            texts.append(Request(str(index), prompt + self.raw_suffix, sampling_from(settings), seed))
+        return [completion.text for completion in complete_with_journal(self.engine, texts, self.journal)]
+
+    def _loglikelihood_tokens(
+        self, requests: Sequence[tuple], disable_tqdm: bool = False, **kwargs
+    ) -> list[tuple[float, bool]]:
+        return self.engine.loglikelihoods([(context, continuation) for _, context, continuation in requests])
+
+    def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
+        """The log-likelihood of whole texts; each token is predicted once, from as much text before it as fits."""
+        owners, pairs = [], []
+        for index, request in enumerate(requests):
+            windows = get_rolling_token_windows(
+                self.tok_encode(request.args[0]),
+                prefix_token=self.prefix_token_id,
+                # A window holds one token more than this, and the engine scores max_length - 1.
+                max_seq_len=self.max_length - 2,
+                context_len=1,
+            )
+            for window in map(make_disjoint_window, windows):
+                owners.append(index)
+                pairs.append(window)
+        totals = [0.0] * len(requests)
+        for index, (logprob, _) in zip(owners, self.engine.loglikelihoods(pairs), strict=True):
+            totals[index] += logprob
+        return totals
+
+
+def sampling_from(generation_settings: dict) -> Sampling:
+    """Read a task's `generation_kwargs` as lm-eval does: greedy unless `do_sample` or a temperature says otherwise.
+
+    Raises InputError for a key that the engine does not know.
+    """
+    settings = normalize_gen_kwargs(generation_settings)
+    unknown = sorted(settings.keys() - GENERATION_KEYS)
+    if unknown:
+        raise InputError(
+            f"the task's generation_kwargs have the key {unknown[0]!r}; allowed are {', '.join(sorted(GENERATION_KEYS))}."
+        )
+    return Sampling(
+        temperature=settings.get("temperature", 1.0) if settings["do_sample"] else 0.0,
+        top_p=settings.get("top_p", 1.0),
+        max_tokens=settings["max_gen_toks"],
+        stop=tuple(settings["until"]),
+    )
