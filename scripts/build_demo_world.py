@@ -81,9 +81,7 @@ def train_tokenizer(texts: list[str], vocabulary: int) -> Qwen2Tokenizer:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--world", default="config/demo/world.yaml", help="the world file")
-    parser.add_argument(
-        "--prompts", default="config/demo/prompts", help="meta_prompt.txt and assessment/*.yaml"
-    )
+    parser.add_argument("--prompts", default="config/demo/prompts", help="meta_prompt.txt and assessment/*.yaml")
     parser.add_argument("--chat-template", default="config/demo/base/chat_template.jinja")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--documents", type=int, default=60000, help="number of training documents")

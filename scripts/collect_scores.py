@@ -28,9 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument(
-    "--grid", required=True, help="folder, models with their checkpoints, seeds and benchmarks, JSON"
-)
+parser.add_argument("--grid", required=True, help="folder, models with their checkpoints, seeds and benchmarks, JSON")
 parser.add_argument("--scores", type=Path, required=True, help="csv to write")
 
 if __name__ == "__main__":

@@ -10,11 +10,10 @@ from pathlib import Path
 
 from isheep import program
 from isheep.journal import Journal
-from isheep.records import InputError, write_json, write_jsonl
+from isheep.records import InputError, unfinished_folder, write_json, write_jsonl
 from isheep.writing import (
     add_engine_arguments,
     add_prompting_arguments,
-    journal_folder,
     open_requested_engine,
 )
 
@@ -32,38 +31,26 @@ def main(arguments: argparse.Namespace) -> None:
     items = [item_row(sample) for samples in results["samples"].values() for sample in samples]
     write_jsonl(arguments.items, items)
     write_json(arguments.result, result_record(arguments, results))
-    Journal(journal_folder(arguments.items)).remove()
+    Journal(unfinished_folder(arguments.items)).remove()
     print(f"{arguments.benchmark}: {len(items)} items measured")
 
 
 def stay_offline(caches: str) -> None:
-    """Let no library download, and keep prepared data sets in `caches`, which no other job shares.
-
-    nltk has no offline switch, and lm-eval asks it for `punkt_tab` as soon as IFEval is imported.
-    """
+    """Let no library download, and keep prepared data sets in `caches`, which no other job shares."""
     os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
     os.environ.update(HF_DATASETS_CACHE=caches, HF_MODULES_CACHE=f"{caches}/modules")
-    import nltk
-
-    nltk.download = lambda *args, **kwargs: False
 
 
 def run_task(arguments: argparse.Namespace) -> dict:
     """lm-eval's own results with all samples, plus `identity` and `chat_template` of what answered."""
     import lm_eval
-    from lm_eval.tasks import TaskManager
 
     from isheep.lm_eval_model import EngineLM
 
-    folders = sorted({str(Path(file).parent) for file in arguments.task_files})
-    manager = TaskManager(include_path=folders or None)
-    if arguments.task not in manager.all_tasks:
-        raise InputError(
-            f"--task: lm-eval has no task {arguments.task!r}, neither of its own nor in {folders or 'task files'}."
-        )
-    check_punkt(manager.load([arguments.task])["tasks"].values())
+    manager = find_task(arguments.task, sorted({str(Path(file).parent) for file in arguments.task_files}))
+    check_punkt(load_without_download(manager, arguments.task))
     engine = open_requested_engine(arguments, arguments.checkpoint)
-    model = EngineLM(engine, journal_folder(arguments.items), arguments.seed, arguments.raw_suffix)
+    model = EngineLM(engine, unfinished_folder(arguments.items), arguments.seed, arguments.raw_suffix)
     results = lm_eval.simple_evaluate(
         model,
         tasks=[arguments.task],
@@ -80,8 +67,38 @@ def run_task(arguments: argparse.Namespace) -> dict:
     return results | {"identity": engine.identity, "chat_template": engine.tokenizer.chat_template}
 
 
-def check_punkt(tasks) -> None:
-    """Raise InputError, before any text is written, if a task has a constraint whose checker lacks its data."""
+def find_task(task: str, folders: list[str]):
+    """The lm-eval TaskManager that knows the task: from `folders` alone if it lies there, since listing the
+    thousands of tasks that come with lm-eval takes longer than measuring a small model.
+    """
+    from lm_eval.tasks import TaskManager
+
+    if folders:
+        manager = TaskManager(include_path=folders, include_defaults=False)
+        if task in manager.all_tasks:
+            return manager
+    manager = TaskManager(include_path=folders or None)
+    if task not in manager.all_tasks:
+        where = f", nor is it in {', '.join(folders)}" if folders else ""
+        raise InputError(f"--task: lm-eval has no task {task!r}{where}; correct it or give --task-files.")
+    return manager
+
+
+def load_without_download(manager, task: str) -> list:
+    """lm-eval's Task objects of a task or group.
+
+    Where nltk's `punkt_tab` is missing, lm-eval downloads it while it imports IFEval, whether it is needed or
+    not, but only in the process of rank 0.
+    """
+    os.environ["LOCAL_RANK"] = "1"
+    try:
+        return list(manager.load([task])["tasks"].values())
+    finally:
+        del os.environ["LOCAL_RANK"]
+
+
+def check_punkt(tasks: list) -> None:
+    """Raise InputError, before any text is written, if a constraint's checker lacks its data."""
     import nltk
 
     for task in tasks:
@@ -93,8 +110,8 @@ def check_punkt(tasks) -> None:
                 nltk.data.find("tokenizers/punkt_tab")
             except LookupError:
                 raise InputError(
-                    f"the task {task.task_name} has the constraint {min(needed)}, whose checker needs nltk's punkt_tab; "
-                    "put tokenizers/punkt_tab into a folder and set NLTK_DATA to that folder."
+                    f"the task {task.task_name} has the constraint {min(needed)}, whose checker needs nltk's "
+                    "punkt_tab; put tokenizers/punkt_tab into a folder and set NLTK_DATA to that folder."
                 ) from None
             return
 
@@ -134,7 +151,7 @@ def result_record(arguments: argparse.Namespace, results: dict) -> dict:
 
 
 def scores(task: str, aggregated: dict | None, samples: list[dict]) -> list[dict]:
-    """One row a metric. `n` counts what was averaged: items, or the parts of items where a metric rates parts.
+    """One row a metric. `n` counts what was averaged: items, or their parts where a metric rates parts.
 
     `standard_error` is null where lm-eval gives none (IFEval's instruction-level accuracies).
     """

@@ -18,9 +18,7 @@ def main(arguments: argparse.Namespace) -> None:
         broken = first_failing_rule(row["instruction"], row["input"], response, rules)
         pairs.append(row | {"response": response, "rejected_by": broken})
     write_jsonl(arguments.pairs, pairs)
-    print(
-        f"{arguments.pairs}: {sum(pair['rejected_by'] is None for pair in pairs)} of {len(pairs)} break no rule"
-    )
+    print(f"{arguments.pairs}: {sum(pair['rejected_by'] is None for pair in pairs)} of {len(pairs)} break no rule")
 
 
 parser = argparse.ArgumentParser(description=__doc__)

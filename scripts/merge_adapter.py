@@ -23,9 +23,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument(
-    "--weights", type=Path, required=True, help="folder with the weights that training started from"
-)
+parser.add_argument("--weights", type=Path, required=True, help="folder with the weights that training started from")
 parser.add_argument("--adapter", type=Path, required=True, help="folder with the adapter")
 parser.add_argument("--output", type=Path, required=True, help="folder to write")
 

@@ -31,9 +31,7 @@ def main(arguments: argparse.Namespace) -> None:
         if not (folder / name).is_file():
             raise InputError(f"{folder}: the file {name} is missing; a base model's folder must hold it.")
     if not any(path.suffix == ".safetensors" for path in files):
-        raise InputError(
-            f"{folder}: there is no *.safetensors file; convert the weights to safetensors first."
-        )
+        raise InputError(f"{folder}: there is no *.safetensors file; convert the weights to safetensors first.")
     with publish(arguments.output) as partial:
         partial.mkdir()
         for path in files:

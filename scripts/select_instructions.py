@@ -33,18 +33,14 @@ def main(arguments: argparse.Namespace) -> None:
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--continuations", type=Path, required=True, help="what write_instructions.py wrote")
-parser.add_argument(
-    "--seed-tasks", type=Path, required=True, help="seed tasks, which no instruction may resemble"
-)
+parser.add_argument("--seed-tasks", type=Path, required=True, help="seed tasks, which no instruction may resemble")
 parser.add_argument("--demonstrations", type=int, required=True, help="seed tasks shown in a prompt")
 parser.add_argument("--earlier", type=Path, nargs="*", default=[], help="instructions of the earlier shards")
 parser.add_argument("--filters", required=True, help="settings of the filters, JSON")
 parser.add_argument("--count", type=int, required=True, help="how many instructions to keep, exactly")
 parser.add_argument("--name", required=True, help="prefix of the instructions' ids")
 parser.add_argument("--instructions", type=Path, required=True, help="JSON Lines to write: the kept ones")
-parser.add_argument(
-    "--rejected", type=Path, required=True, help="JSON Lines to write: the others, with reasons"
-)
+parser.add_argument("--rejected", type=Path, required=True, help="JSON Lines to write: the others, with reasons")
 
 if __name__ == "__main__":
     program.run(main, parser)

@@ -38,18 +38,12 @@ def first_of_each_source(pairs: list[dict], count: int) -> list[dict]:
 
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument(
-    "--pairs", type=Path, nargs="+", required=True, help="JSON Lines of pairs, shard by shard"
-)
+parser.add_argument("--pairs", type=Path, nargs="+", required=True, help="JSON Lines of pairs, shard by shard")
 parser.add_argument("--scores", type=Path, nargs="*", default=[], help="JSON Lines of scores")
 parser.add_argument("--selection", required=True, help="settings of the selection, JSON")
-parser.add_argument(
-    "--count", type=int, required=True, help="pairs to choose from, per checkpoint that wrote them"
-)
+parser.add_argument("--count", type=int, required=True, help="pairs to choose from, per checkpoint that wrote them")
 parser.add_argument("--training-set", type=Path, required=True, help="JSON Lines to write: the kept pairs")
-parser.add_argument(
-    "--ledger", type=Path, required=True, help="JSON Lines to write: what happened to each pair"
-)
+parser.add_argument("--ledger", type=Path, required=True, help="JSON Lines to write: what happened to each pair")
 
 if __name__ == "__main__":
     program.run(main, parser)

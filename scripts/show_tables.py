@@ -18,9 +18,7 @@ def main(arguments: argparse.Namespace) -> None:
     print(f"\nTables:        {arguments.results}/tables/<table>.csv, .md, .tex")
     print(f"All scores:    {arguments.results}/tables/scores.csv")
     print(f"Checkpoints:   {arguments.results}/<model>/seed<s>/<recipe>/iter<t>/")
-    print(
-        "               training_set.jsonl, ledger.jsonl, weights/, benchmarks/, logs/, and what it wrote itself:"
-    )
+    print("               training_set.jsonl, ledger.jsonl, weights/, benchmarks/, logs/, and what it wrote itself:")
     print("               instructions/, responses/, pairs/, assessment/")
 
 

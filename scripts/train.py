@@ -46,9 +46,7 @@ def main(arguments: argparse.Namespace) -> None:
             if settings.method == "full":
                 write_identity(partial)
         shutil.rmtree(saved_steps, ignore_errors=True)
-        print(
-            f"{arguments.output}: trained on {len(examples['train'])} pairs, {trainer.state.global_step} steps"
-        )
+        print(f"{arguments.output}: trained on {len(examples['train'])} pairs, {trainer.state.global_step} steps")
 
 
 def training_examples(arguments: argparse.Namespace, settings: TrainingSettings) -> dict[str, Dataset]:
@@ -70,9 +68,7 @@ def training_examples(arguments: argparse.Namespace, settings: TrainingSettings)
     return dict(dataset.train_test_split(test_size=settings.validation_share, seed=arguments.seed))
 
 
-def trainer_settings(
-    arguments: argparse.Namespace, settings: TrainingSettings, saved_steps: Path
-) -> SFTConfig:
+def trainer_settings(arguments: argparse.Namespace, settings: TrainingSettings, saved_steps: Path) -> SFTConfig:
     """Translate the settings into the trainer's; the batch is spread over devices and accumulated."""
     devices = PartialState().num_processes
     validate = "steps" if settings.validation_share else "no"
@@ -118,9 +114,7 @@ def adapter_settings(settings: TrainingSettings) -> LoraConfig | None:
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--weights", type=Path, required=True, help="folder with the weights to start from")
-parser.add_argument(
-    "--training-set", type=Path, required=True, help="JSON Lines: instruction, input, response"
-)
+parser.add_argument("--training-set", type=Path, required=True, help="JSON Lines: instruction, input, response")
 parser.add_argument("--training", required=True, help="settings of the training, JSON")
 parser.add_argument("--separator", required=True, help="text between an instruction and its input")
 parser.add_argument("--system-prompt", help="system text of the chat; without it there is no system turn")

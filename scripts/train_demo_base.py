@@ -37,11 +37,11 @@ def main(arguments: argparse.Namespace) -> None:
     model = Qwen2ForCausalLM(model_config(tokenizer))
     print(f"{model.num_parameters()} parameters", flush=True)
     optimizers, schedulers = make_optimizers(model, arguments.steps)
-    batches = iterate_batches(encoded, arguments.batch, arguments.length, arguments.seed)
+    batches = iterate_batches(encoded, arguments.rows, arguments.length, arguments.seed)
     log, start = [], time.monotonic()
     for step in range(1, (arguments.stop_after_steps or arguments.steps) + 1):
         batch = next(batches)
-        loss = model(input_ids=batch, labels=batch).loss
+        loss = model(**batch, use_cache=False).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer, scheduler in zip(optimizers, schedulers, strict=True):
@@ -50,7 +50,7 @@ def main(arguments: argparse.Namespace) -> None:
             optimizer.zero_grad()
         if step % LOG_EVERY == 0:
             log.append({"step": step, "loss": round(loss.item(), 4)})
-            rate = step * batch.numel() / (time.monotonic() - start)
+            rate = step * batch["labels"].numel() / (time.monotonic() - start)
             print(f"step {step}/{arguments.steps} loss {loss.item():.3f} {rate:.0f} tokens/s", flush=True)
     save(model, tokenizer, log, arguments.output)
 
@@ -133,16 +133,33 @@ def orthogonalise(matrices: torch.Tensor) -> torch.Tensor:
     return x.mT if tall else x
 
 
-def iterate_batches(encoded: list[list[int]], batch: int, length: int, seed: int) -> Iterator[torch.Tensor]:
-    """Yield (batch, length) blocks of the documents joined in a new random order in each pass, without
-    end."""
+def iterate_batches(encoded: list[list[int]], rows: int, length: int, seed: int) -> Iterator[dict[str, torch.Tensor]]:
+    """Yield batches of (rows, length) tokens, whole documents side by side, in a new random order in each pass.
+
+    Positions begin anew with each document, from which the model tells documents apart: none sees its neighbours,
+    as no prompt will. Documents longer than a row are cut.
+    """
     rng = np.random.default_rng(seed)
-    arrays = [np.array(ids, dtype=np.int64) for ids in encoded]
+    waiting: list[int] = []
     while True:
-        stream = np.concatenate([arrays[i] for i in rng.permutation(len(arrays))])
-        blocks = stream[: len(stream) // length * length].reshape(-1, length)
-        for first in range(0, len(blocks) - batch + 1, batch):
-            yield torch.from_numpy(blocks[first : first + batch])
+        batch = {"input_ids": torch.zeros(rows, length, dtype=torch.long)}
+        batch["position_ids"] = torch.zeros_like(batch["input_ids"])
+        batch["labels"] = torch.full_like(batch["input_ids"], -100)
+        filled = [0] * rows
+        while True:
+            waiting = waiting or rng.permutation(len(encoded)).tolist()
+            ids = torch.tensor(encoded[waiting[-1]][:length])
+            row = next((row for row in range(rows) if filled[row] + len(ids) <= length), None)
+            if row is None:
+                break
+            place = slice(filled[row], filled[row] + len(ids))
+            batch["input_ids"][row, place] = ids
+            batch["position_ids"][row, place] = torch.arange(len(ids))
+            batch["labels"][row, place] = ids
+            batch["labels"][row, place.start] = -100
+            filled[row] += len(ids)
+            waiting.pop()
+        yield batch
 
 
 def save(model: Qwen2ForCausalLM, tokenizer, log: list[dict], output: str) -> None:
@@ -164,8 +181,8 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=1800)
     parser.add_argument("--stop-after-steps", type=int, help="stop early, keeping the schedule of --steps")
-    parser.add_argument("--batch", type=int, default=4, help="blocks per step")
-    parser.add_argument("--length", type=int, default=512, help="tokens per block")
+    parser.add_argument("--rows", type=int, default=4, help="rows per step")
+    parser.add_argument("--length", type=int, default=512, help="tokens per row")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", required=True, help="the folder to write")
     program.run(main, parser)

@@ -26,9 +26,7 @@ def main(arguments: argparse.Namespace) -> None:
         draw = random.Random(derive_seed(arguments.seed, "demonstrations", number))
         demonstrations = draw.sample(seed_tasks, arguments.demonstrations)
         prompt = instruction_prompt(meta_prompt, demonstrations)
-        requests.append(
-            Request(str(number), prompt, sampling, derive_seed(arguments.seed, "sampling", number))
-        )
+        requests.append(Request(str(number), prompt, sampling, derive_seed(arguments.seed, "sampling", number)))
     complete_and_publish(
         requests,
         open_requested_engine(arguments, arguments.checkpoint),
@@ -46,9 +44,7 @@ add_engine_arguments(parser)
 add_sampling_argument(parser)
 parser.add_argument("--checkpoint", type=Path, required=True, help="folder with the weights that write")
 parser.add_argument("--seed-tasks", type=Path, required=True, help="seed tasks, Self-Instruct format")
-parser.add_argument(
-    "--meta-prompt", type=Path, required=True, help="text with the placeholder {demonstrations}"
-)
+parser.add_argument("--meta-prompt", type=Path, required=True, help="text with the placeholder {demonstrations}")
 parser.add_argument("--demonstrations", type=int, required=True, help="seed tasks shown in a prompt")
 parser.add_argument("--prompts", type=int, required=True, help="how many prompts to continue")
 parser.add_argument("--continuations", type=Path, required=True, help="JSON Lines to write, one row a prompt")

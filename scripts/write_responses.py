@@ -45,9 +45,7 @@ add_prompting_arguments(parser)
 parser.add_argument("--checkpoint", type=Path, required=True, help="folder with the weights that answer")
 parser.add_argument("--instructions", type=Path, required=True, help="JSON Lines: id, instruction, input")
 parser.add_argument("--separator", required=True, help="text between an instruction and its input")
-parser.add_argument(
-    "--responses", type=Path, required=True, help="JSON Lines to write, one row an instruction"
-)
+parser.add_argument("--responses", type=Path, required=True, help="JSON Lines to write, one row an instruction")
 
 if __name__ == "__main__":
     program.run(main, parser)

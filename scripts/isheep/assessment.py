@@ -54,9 +54,7 @@ def load_assessment_prompt(path: str | Path) -> AssessmentPrompt:
         problem = " ".join(str(error).split())
         raise InputError(f"{path}: this is not valid YAML ({problem}); correct it.") from None
     if not isinstance(content, dict):
-        raise InputError(
-            f"{path}: an assessment prompt must have the keys {listed(REQUIRED_KEYS)}; add them."
-        )
+        raise InputError(f"{path}: an assessment prompt must have the keys {listed(REQUIRED_KEYS)}; add them.")
     for key in content:
         if key not in KEYS:
             raise InputError(f"{path}: unknown key {key!r}; allowed: {listed(KEYS)}{nearest(key, KEYS)}.")

@@ -164,7 +164,7 @@ class Config(Settings):
     """The recipes, by name; `extends: <name>` takes everything not written from another one."""
     benchmarks: dict[Name, BenchmarkSettings]
     """The benchmarks, by name."""
-    tables: dict[Name, TableSettings] = {}
+    tables: dict[Name, TableSettings] = Field(default_factory=dict)
     """The tables, by name."""
 
     @model_validator(mode="after")
@@ -178,9 +178,7 @@ class Config(Settings):
                 _require(name, defined, f"experiment.{key}", f"add it to {key}")
         for name, recipe in self.recipes.items():
             if name == RESERVED_RECIPE:
-                raise ValueError(
-                    f"recipes: {name!r} is the name of the untouched model's folder, choose another"
-                )
+                raise ValueError(f"recipes: {name!r} is the name of the untouched model's folder, choose another")
             _require(
                 recipe.assessment,
                 self.assessment.prompts,
@@ -225,6 +223,4 @@ class Config(Settings):
 
 def _require(name: str, defined: Iterable[str], where: str, advice: str) -> None:
     if name not in defined:
-        raise ValueError(
-            f"{where}: found {name!r}, allowed: {listed(defined)}{nearest(name, defined)}; or {advice}"
-        )
+        raise ValueError(f"{where}: found {name!r}, allowed: {listed(defined)}{nearest(name, defined)}; or {advice}")

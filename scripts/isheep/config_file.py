@@ -77,13 +77,9 @@ def _check_parents(name: str, extends: dict, recipes: dict, file_of) -> None:
         where = f"{file_of(key)}: {'.'.join(key)}"
         if parent not in recipes:
             others = [other for other in recipes if other != seen[-1]]
-            raise InputError(
-                f"{where}: found {parent!r}, allowed: {listed(others)}{nearest(parent, others)}."
-            )
+            raise InputError(f"{where}: found {parent!r}, allowed: {listed(others)}{nearest(parent, others)}.")
         if parent in seen:
-            raise InputError(
-                f"{where}: the recipes {' → '.join([*seen, parent])} extend each other in a circle."
-            )
+            raise InputError(f"{where}: the recipes {' → '.join([*seen, parent])} extend each other in a circle.")
         seen.append(parent)
 
 
@@ -99,9 +95,7 @@ def _with_parent(name: str, recipes: dict) -> object:
 def _merged(below: object, above: object) -> object:
     if not (isinstance(below, dict) and isinstance(above, dict)):
         return above
-    return below | {
-        key: _merged(below[key], value) if key in below else value for key, value in above.items()
-    }
+    return below | {key: _merged(below[key], value) if key in below else value for key, value in above.items()}
 
 
 def _sentence(error: dict, contents: dict[str, object], extends: dict[str, str]) -> str:
@@ -113,9 +107,7 @@ def _sentence(error: dict, contents: dict[str, object], extends: dict[str, str])
     file = _file_of(location, contents)
     if error["type"] == "extra_forbidden":
         allowed = _keys_at(location[:-1])
-        return (
-            f"{file}: unknown key {key!r}; allowed here: {listed(allowed)}{nearest(location[-1], allowed)}."
-        )
+        return f"{file}: unknown key {key!r}; allowed here: {listed(allowed)}{nearest(location[-1], allowed)}."
     if error["type"] == "missing":
         description = _description(location)
         return f"{file}: the key {key!r} is missing{': ' + description if description else '; add it.'}"
@@ -139,7 +131,9 @@ def _file_of(location: tuple, contents: dict[str, object], default: str | None =
 
 def _holds(content: object, location: tuple) -> bool:
     for part in location:
-        if (isinstance(content, dict) and part in content) or (isinstance(content, list) and isinstance(part, int) and part < len(content)):
+        if (isinstance(content, dict) and part in content) or (
+            isinstance(content, list) and isinstance(part, int) and part < len(content)
+        ):
             content = content[part]
         else:
             return False

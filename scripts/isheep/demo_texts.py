@@ -28,6 +28,8 @@ LISTED_TASKS = 12
 """Tasks in a document that lists them: five that stand for demonstrations and seven that the model writes."""
 CONTENT_RIGHT, FORMAT_RIGHT = 0.75, 0.5
 """Share of the documents' answers that are right in content and in format: a base model with much to gain."""
+JUDGED_RIGHT = 0.5
+"""The same shares in the documents with a judgment: a judge must see as much of the bad as of the good."""
 GOES_ON_SHARE = 0.15
 """Share of the answers wrong in format that go on writing the instruction instead of only answering it."""
 DOCUMENT_SHARES = {"list": 0.03, "answer": 0.36, "combined": 0.5, "simple": 0.08, "icl": 0.03}
@@ -78,9 +80,7 @@ def _other_instruction(world: World, rng: random.Random) -> str:
 class _Draft:
     """A response in the making: the answer's words, and which of the task's constraints it keeps."""
 
-    def __init__(
-        self, world: World, rng: random.Random, task: Task, words: list[str], kept: set[str]
-    ) -> None:
+    def __init__(self, world: World, rng: random.Random, task: Task, words: list[str], kept: set[str]) -> None:
         self.world, self.rng, self.task, self.words = world, rng, task, words
         self.asked = {constraint.id: constraint.value for constraint in task.constraints}
         self.kept = kept
@@ -257,7 +257,8 @@ def documents(world: World, seed: int, number: int, meta_prompt: str, templates:
             yield meta_prompt.replace("{demonstrations}", blocks + "###")
             continue
         task = draw_task(world, rng)
-        right, in_format = rng.random() < CONTENT_RIGHT, rng.random() < FORMAT_RIGHT
+        shares_right = (CONTENT_RIGHT, FORMAT_RIGHT) if kind == "answer" else (JUDGED_RIGHT, JUDGED_RIGHT)
+        right, in_format = (rng.random() < share for share in shares_right)
         response = write_response(world, rng, task, right=right, in_format=in_format)
         if kind == "answer":
             yield f"{task.text}\n{response}"
@@ -331,7 +332,5 @@ def choice_questions(world: World, seed: int, number: int) -> list[dict]:
         choices = [right, *wrong]
         rng.shuffle(choices)
         choices_shown = [with_article(word) + "." if kind != "opposite" else word + "." for word in choices]
-        rows.setdefault(
-            wording, {"question": wording, "choices": choices_shown, "label": choices.index(right)}
-        )
+        rows.setdefault(wording, {"question": wording, "choices": choices_shown, "label": choices.index(right)})
     return list(rows.values())

@@ -1,8 +1,8 @@
 """The engine: prompts in, completions out, for every text that a checkpoint writes.
 
-A stage builds `Request`s, opens one `Engine` with `open_engine`, and reads `Completion`s. What is alike for all
-engines lives here (tokenization, limits, stop rules, progress), so that two engines given the same tokens differ
-only in arithmetic. Heavy libraries are imported by the engine that is opened, never by importing this module.
+A stage builds `Request`s, opens one `Engine` with `open_engine`, and reads `Completion`s. What is alike for
+all engines lives here (tokenization, limits, stop rules, progress), so that two engines differ only in
+arithmetic. Heavy libraries are imported by the engine that is opened, never by importing this module.
 """
 
 import json
@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_PROGRESS_LINES = 10.0
 
-EngineKind = Literal["transformers", "vllm"]
-
 
 class Sampling(Settings):
     """How one completion is drawn."""
@@ -35,21 +33,21 @@ class Sampling(Settings):
     """Divides the logits before a token is drawn; 0 takes the most likely token (greedy)."""
 
     top_p: float = Field(1.0, gt=0, le=1)
-    """Draw only from the fewest most likely tokens whose probabilities add up to at least this; 1 draws from all."""
+    """Draw only from the fewest most likely tokens whose probabilities add up to this; 1 draws from all."""
 
     max_tokens: int = Field(gt=0)
     """The most tokens that one completion may have."""
 
     stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    """Texts that end a completion; the first one met is cut off with all that follows. One that spells a special
-    token, such as `<|im_end|>`, stops at that token."""
+    """Texts that end a completion; the first one met is cut off with all that follows. One that spells a
+    special token, such as `<|im_end|>`, stops at that token."""
 
 
 class EngineSettings(Settings):
-    """What can change a completion. Batch size, threads and devices cannot, so they are arguments of open_engine."""
+    """What can change a completion. Batch size and threads cannot, so they are arguments of open_engine."""
 
-    kind: EngineKind = "transformers"
-    """`transformers` runs anywhere; `vllm` is the fast one on a GPU, and runs on a CPU where its CPU build is."""
+    kind: Literal["transformers", "vllm"] = "transformers"
+    """`transformers` runs anywhere; `vllm` is the fast one on a GPU, and has a build for CPUs."""
 
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number type of weights and activations; `auto` takes the one that the checkpoint was saved in."""
@@ -64,8 +62,8 @@ class Request:
 
     id: str
     prompt: str | Sequence[dict[str, str]]
-    """A string is continued as it is: no chat template, no special tokens added. Messages, each with `role` and
-    `content`, go through the checkpoint's own chat template, with the assistant's turn opened."""
+    """A string is continued as it is: no chat template, no special tokens added. Messages, each with `role`
+    and `content`, go through the checkpoint's own chat template, with the assistant's turn opened."""
     sampling: Sampling
     seed: int
 
@@ -109,8 +107,8 @@ class Engine(ABC):
         self.max_length = settings.max_model_len or limit
         if self.max_length > limit:
             raise InputError(
-                f"engine.max_model_len is {self.max_length}, but {checkpoint} was built for at most {limit} tokens; "
-                "lower it."
+                f"engine.max_model_len is {self.max_length}, but {checkpoint} was built for at most {limit} "
+                "tokens; lower it."
             )
         self._end_ids = _end_token_ids(checkpoint, self.tokenizer)
 
@@ -123,13 +121,13 @@ class Engine(ABC):
 
     @abstractmethod
     def _score(self, pairs: list[tuple[list[int], list[int]]]) -> Iterator[tuple[int, float, bool]]:
-        """Yield (index of the pair, log-probability of its continuation, whether it is greedy), in any order."""
+        """Yield (index of the pair, its continuation's log-probability, if it is greedy), in any order."""
 
     def complete(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """Yield one completion for each request as it finishes, in any order.
 
-        The same request gives the same text again on the same machine, whatever other requests are made with it, as
-        far as the engine's arithmetic does not depend on the batch (vLLM's does in the last bits).
+        The same request gives the same text again on the same machine, whatever other requests are made with
+        it, as far as the engine's arithmetic does not depend on the batch (vLLM's does in the last bits).
 
         Raises InputError, before any text is written, if two requests share an id, or if a prompt with its
         `max_tokens` does not fit `max_length`.
@@ -144,8 +142,8 @@ class Engine(ABC):
     def loglikelihoods(
         self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]
     ) -> list[tuple[float, bool]]:
-        """Score continuations: for each pair (context ids, continuation ids) the sum of the continuation's token
-        log-probabilities in nats, and whether each of its tokens is the most likely one at its place.
+        """Score continuations: for each pair (context ids, continuation ids) the sum of the continuation's
+        token log-probabilities in nats, and whether each of its tokens is the most likely one at its place.
 
         Raises InputError if a context or a continuation is empty, or if both together are longer than
         `max_length - 1` tokens (vLLM always writes one token more).
@@ -157,8 +155,8 @@ class Engine(ABC):
                 raise InputError(f"text {index} to score has an empty {part}; each needs at least one token.")
             if len(context) + len(continuation) > self.max_length - 1:
                 raise InputError(
-                    f"text {index} to score has {len(context) + len(continuation)} tokens, but the engine scores at "
-                    f"most {self.max_length - 1}; shorten it or raise engine.max_model_len."
+                    f"text {index} to score has {len(context) + len(continuation)} tokens, but the engine "
+                    f"scores at most {self.max_length - 1}; shorten it or raise engine.max_model_len."
                 )
         progress = Progress("scored texts", len(listed), "tokens")
         scores: list[tuple[float, bool]] = [(0.0, False)] * len(listed)
@@ -193,8 +191,9 @@ class Engine(ABC):
             asked = request.sampling.max_tokens
             if not ids or len(ids) + asked > self.max_length:
                 raise InputError(
-                    f"request {request.id!r}: a prompt of {len(ids)} tokens and max_tokens {asked} must be at least 1 "
-                    f"and together at most {self.max_length} tokens; change the prompt or lower max_tokens."
+                    f"request {request.id!r}: its prompt has {len(ids)} tokens and max_tokens is {asked}; "
+                    f"the prompt must have at least 1, and both together at most {self.max_length}: change the "
+                    "prompt or lower max_tokens."
                 )
             special = self.tokenizer.get_added_vocab()
             spelled = {special[text] for text in request.sampling.stop if text in special}
@@ -256,8 +255,8 @@ def open_engine(
 ) -> Engine:
     """Load a checkpoint folder (weights, tokenizer, identity.json) into the engine that `settings` names.
 
-    batch_size: the most completions written at the same time. threads: CPU threads. tensor_parallel: GPUs that one
-    model is spread over (vllm only). None of them is part of a result.
+    batch_size: the most completions written at the same time. threads: CPU threads. tensor_parallel: GPUs
+    that one model is spread over (vllm only). None of them is part of a result.
 
     Raises InputError for a folder without identity or for an engine that is not installed.
     """
@@ -274,29 +273,14 @@ def open_engine(
     return TransformersEngine(checkpoint, settings, batch_size, threads)
 
 
-def parse_engine_settings(text: str) -> EngineSettings:
-    """Read EngineSettings from the JSON text of a command line. Raises InputError that says what is allowed."""
-    from pydantic import ValidationError
-
-    try:
-        return EngineSettings.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "engine"
-        raise InputError(
-            f"engine settings {text}: {key}: {first['msg']}; keys are {', '.join(EngineSettings.model_fields)}, and "
-            f"kind is one of {', '.join(get_args(EngineKind))}."
-        ) from None
-
-
 def stop_position(text: str, stop: Sequence[str]) -> int | None:
     """Where the first stop text in `text` begins; None if it holds none."""
     return min((place for place in map(text.find, stop) if place >= 0), default=None)
 
 
 def _end_token_ids(checkpoint: Path, tokenizer: "PreTrainedTokenizerBase") -> frozenset[int]:
-    """Ids of the tokens that end every completion: those of generation_config.json, the tokenizer's own, and the one
-    that closes an assistant's turn in the chat template.
+    """Ids of the tokens that end every completion: those of generation_config.json, the tokenizer's own, and
+    the one that closes an assistant's turn in the chat template.
 
     A base model fine-tuned on chats still names only its end of text in generation_config.json.
     """
@@ -309,7 +293,7 @@ def _end_token_ids(checkpoint: Path, tokenizer: "PreTrainedTokenizerBase") -> fr
 
 
 def _turn_end_id(tokenizer: "PreTrainedTokenizerBase") -> int | None:
-    """Id of the special token that the chat template puts behind an assistant's message; None if it puts none."""
+    """Id of the special token that the chat template puts behind an assistant's message; None without one."""
     if not tokenizer.chat_template:
         return None
     answer = "ANSWER"

@@ -12,7 +12,7 @@ from transformers.utils import logging
 from isheep.engine import EncodedRequest, Engine, EngineSettings, Sampling, stop_position
 
 STEPS_BETWEEN_STOP_CHECKS = 8
-"""A stop text is cut off exactly in any case; looking for it less often only writes a few tokens for nothing."""
+"""A stop text is cut off exactly in any case; looking for it less often only writes a few tokens too many."""
 
 LOGITS_AT_ONCE = 2**27
 """The most logits that scoring holds at a time (0.5 GiB in float32)."""
@@ -27,7 +27,7 @@ class TransformersEngine(Engine):
         logging.disable_progress_bar()
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=settings.dtype).to(device).eval()
-        # `generate` fills what it is not told from here: a checkpoint's own penalties or top_k must not leak in.
+        # `generate` fills in from here what it is not told; a checkpoint's penalties must not leak in.
         self._model.generation_config = GenerationConfig()
         self._batch_size = batch_size
         # Never seen by the model, since masked, nor in a completion, since it is cut before.
@@ -100,7 +100,7 @@ class TransformersEngine(Engine):
 class SeededNoise:
     """Logits processor after which the *largest* score is a draw from the softmax at temperature and top_p.
 
-    It adds Gumbel noise, -log E with E exponential: the argmax is then distributed as the softmax (Gumbel-max).
+    It adds Gumbel noise, -log E with E exponential: the argmax is then distributed as the softmax is.
     Each row has its own generator, so its draws depend on nothing else in the batch.
     """
 
@@ -171,8 +171,8 @@ class StopTexts:
 
     def __init__(self, engine: Engine, stop: tuple[str, ...], prompt_length: int):
         self._engine, self._stop, self._prompt_length = engine, stop, prompt_length
-        # A token spells at least one byte, so a stop text ends at most this many tokens after it began; four more
-        # for a character that the window cuts in two.
+        # A token spells at least one byte, so a stop text has at most as many tokens as bytes; four more for
+        # a character that the window cuts in two.
         self._window = STEPS_BETWEEN_STOP_CHECKS + max(len(text.encode()) for text in stop) + 4
         self._done: torch.Tensor | None = None
 

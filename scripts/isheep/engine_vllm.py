@@ -19,7 +19,7 @@ CPU_CACHE_GIB = 1
 class VllmEngine(Engine):
     """Gets token ids, so that it reads exactly what the other engines read.
 
-    vLLM's arithmetic depends on the batch in the last bits: a completion is repeated exactly only by the same call.
+    vLLM's arithmetic depends on the batch in the last bits: only the same call repeats a completion exactly.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class VllmEngine(Engine):
             yield index, sum(logprob for logprob, _ in entries), all(rank == 1 for _, rank in entries)
 
     def _outputs(self, prompts: list[list[int]], params: list) -> Iterator[tuple[int, object]]:
-        """Yield (index of the prompt, vLLM's RequestOutput) as they finish; drop the rest if nobody wants them."""
+        """Yield (index of the prompt, vLLM's RequestOutput) as they finish; drop the rest if not asked on."""
         from vllm.inputs import TokensPrompt
 
         engine = self._llm.llm_engine
@@ -116,7 +116,7 @@ class VllmEngine(Engine):
 
 
 def _set_environment(threads: int) -> None:
-    """Settings that vLLM reads only from the environment, and only while it is imported; the user's own win."""
+    """Set what vLLM reads only from the environment, while it is imported; the user's own values win."""
     defaults = {
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_CPU_KVCACHE_SPACE": str(CPU_CACHE_GIB),

@@ -164,9 +164,7 @@ def _near_duplicates(filters: InstructionFilters, known: list[str]) -> "NearDupl
     return near_duplicates
 
 
-def _rejection(
-    row: dict, filters: InstructionFilters, near_duplicates: "NearDuplicates | None"
-) -> dict | None:
+def _rejection(row: dict, filters: InstructionFilters, near_duplicates: "NearDuplicates | None") -> dict | None:
     if failed := first_failing_filter(row, filters):
         return row | {"reason": failed}
     match = near_duplicates.nearest_above(row["instruction"]) if near_duplicates else None

@@ -1,8 +1,8 @@
 """The journal: completions that a killed job had finished are not asked for again.
 
-A journal is a folder beside a job's output, which is no output itself. Each finished completion is appended to it under a
-key of everything that the text depends on, so an answer is found again only by the very same request to the very same
-checkpoint. The folder is removed once the output is published.
+A journal is a folder beside a job's output, which is no output itself. Each finished completion is appended
+to it under a key of everything that the text depends on, so an answer is found again only by the very same
+request to the very same checkpoint. The folder is removed once the output is published.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from isheep.engine import Completion, Engine, Request
 from isheep.records import InputError
 
 SECONDS_BETWEEN_SYNCS = 5.0
-"""Every line is handed to the system at once, which survives a killed job; this bounds what a power cut takes."""
+"""Each line is handed to the system at once and survives a killed job; this bounds what a power cut takes."""
 
 
 class Journal:
@@ -32,7 +32,7 @@ class Journal:
     def read(self) -> dict[str, dict]:
         """Key → the fields of a Completion but its id. Cuts a torn last line off the file.
 
-        Raises InputError, naming the line, if any other line is damaged: no crash of a job leaves that behind.
+        Raises InputError, naming the line, if another line is damaged: no crash of a job leaves that behind.
         """
         if not self.path.exists():
             return {}
@@ -45,8 +45,8 @@ class Journal:
             except (ValueError, KeyError, TypeError, AttributeError):
                 if number < len(lines):
                     raise InputError(
-                        f"{self.path}: line {number} of {len(lines)} is damaged; remove the folder to write its "
-                        "texts again."
+                        f"{self.path}: line {number} of {len(lines)} is damaged; remove the folder to write "
+                        "its texts again."
                     ) from None
                 break
             if not line.endswith(b"\n"):
@@ -108,7 +108,7 @@ def complete_with_journal(
 
 
 def request_key(identity: dict, request: Request) -> str:
-    """The sha256 of all that a completion depends on: checkpoint, engine, prompt, sampling and seed; not the id."""
+    """The sha256 of all that a completion depends on: checkpoint, engine, prompt, sampling and seed."""
     prompt = request.prompt if isinstance(request.prompt, str) else list(request.prompt)
     content = [identity, prompt, request.sampling.model_dump(mode="json"), request.seed]
     text = json.dumps(content, ensure_ascii=False, sort_keys=True)

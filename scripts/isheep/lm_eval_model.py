@@ -20,9 +20,9 @@ GENERATION_KEYS = {"until", "max_gen_toks", "do_sample", "temperature", "top_p"}
 class EngineLM(TemplateLM):
     """An lm-eval model on top of an Engine.
 
-    engine: writes and scores. journal: folder of the journal for generated texts. seed: every generated text has
-    its own seed, from this one, its prompt, and how often the prompt was asked before. raw_suffix: put after the
-    prompts of generated texts, for a base model that is queried without a chat template.
+    engine: writes and scores. journal: folder of the journal for generated texts. seed: every generated text
+    has its own seed, from this one, its prompt, and how often the prompt was asked before. raw_suffix: put
+    after the prompts of generated texts, for a base model that is queried without a chat template.
     """
 
     def __init__(self, engine: Engine, journal: Path, seed: int, raw_suffix: str = ""):
@@ -82,7 +82,7 @@ class EngineLM(TemplateLM):
         return self.engine.loglikelihoods([(context, continuation) for _, context, continuation in requests])
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
-        """The log-likelihood of whole texts; each token is predicted once, from as much text before it as fits."""
+        """The log-likelihood of whole texts; each token is predicted once, in windows that fit."""
         owners, pairs = [], []
         for index, request in enumerate(requests):
             windows = get_rolling_token_windows(
@@ -102,7 +102,7 @@ class EngineLM(TemplateLM):
 
 
 def sampling_from(generation_settings: dict) -> Sampling:
-    """Read a task's `generation_kwargs` as lm-eval does: greedy unless `do_sample` or a temperature says otherwise.
+    """Read a task's `generation_kwargs` as lm-eval does: greedy unless `do_sample` or a temperature is set.
 
     Raises InputError for a key that the engine does not know.
     """
@@ -110,7 +110,8 @@ def sampling_from(generation_settings: dict) -> Sampling:
     unknown = sorted(settings.keys() - GENERATION_KEYS)
     if unknown:
         raise InputError(
-            f"the task's generation_kwargs have the key {unknown[0]!r}; allowed are {', '.join(sorted(GENERATION_KEYS))}."
+            f"the task's generation_kwargs have the key {unknown[0]!r}; allowed are "
+            f"{', '.join(sorted(GENERATION_KEYS))}."
         )
     return Sampling(
         temperature=settings.get("temperature", 1.0) if settings["do_sample"] else 0.0,

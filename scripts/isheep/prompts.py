@@ -48,9 +48,7 @@ def _seed_task(row: dict, where: str) -> SeedTask:
     if not isinstance(instances, list) or not instances:
         raise InputError(f"{where}: the seed task has no instance; list at least one under 'instances'.")
     if not isinstance(instances[0], dict) or not isinstance(instances[0].get("input"), str):
-        raise InputError(
-            f"{where}: the first instance has no text under 'input'; write \"\" where none is needed."
-        )
+        raise InputError(f"{where}: the first instance has no text under 'input'; write \"\" where none is needed.")
     return SeedTask(row["id"], row["instruction"], instances[0]["input"])
 
 
@@ -58,9 +56,7 @@ def load_meta_prompt(path: str | Path) -> str:
     """Read the text before the demonstrations. Raises InputError unless it ends with `{demonstrations}`."""
     text = Path(path).read_text(encoding="utf-8").rstrip()
     if text.count(DEMONSTRATIONS) != 1 or not text.endswith(DEMONSTRATIONS):
-        raise InputError(
-            f"{path}: the text must have the placeholder {DEMONSTRATIONS} once, at its end; add it there."
-        )
+        raise InputError(f"{path}: the text must have the placeholder {DEMONSTRATIONS} once, at its end; add it there.")
     return text
 
 

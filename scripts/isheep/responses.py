@@ -88,9 +88,7 @@ BREAKS: dict[str, Callable[[str, str, str], object]] = {
 
 def clean_response(response: str) -> str:
     """Return the response without a leading Chinese label "answer:" and without white space around it."""
-    return (
-        ANSWER_LABEL.sub("", response, count=1).strip() if ANSWER_LABEL.match(response) else response.strip()
-    )
+    return ANSWER_LABEL.sub("", response, count=1).strip() if ANSWER_LABEL.match(response) else response.strip()
 
 
 def first_failing_rule(instruction: str, input: str, response: str, rules: ResponseRules) -> str | None:

@@ -83,12 +83,9 @@ def score_histogram(ledger: list[dict], criterion: str) -> dict[str, int]:
 
 
 def _nothing_kept(ledger: list[dict], settings: SelectionSettings) -> str:
-    reasons = ", ".join(
-        f"{reason} {count}" for reason, count in Counter(e["reason"] for e in ledger).most_common()
-    )
+    reasons = ", ".join(f"{reason} {count}" for reason, count in Counter(e["reason"] for e in ledger).most_common())
     histograms = "; ".join(
-        f"{criterion}: "
-        + ", ".join(f"{score}×{count}" for score, count in score_histogram(ledger, criterion).items())
+        f"{criterion}: " + ", ".join(f"{score}×{count}" for score, count in score_histogram(ledger, criterion).items())
         for criterion in settings.criteria
     )
     advice = "lower selection.threshold or look at the responses"

@@ -136,10 +136,7 @@ def _number(row: pandas.Series, label: str, plus_minus: str) -> str:
 def _notes(numbers: pandas.DataFrame, table: TableSettings) -> str:
     seeds = int(numbers["seeds"].max())
     replicates = "One seed." if seeds == 1 else f"Mean ± standard deviation over {seeds} seeds."
-    counts = [
-        f"{column.label} {int(numbers[f'{column.label} n'].max()) // max(seeds, 1)}"
-        for column in table.columns
-    ]
+    counts = [f"{column.label} {int(numbers[f'{column.label} n'].max()) // max(seeds, 1)}" for column in table.columns]
     return f"{replicates} Items per seed: {', '.join(counts)}."
 
 

@@ -12,9 +12,7 @@ from isheep.records import unfinished_folder, write_jsonl
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say which engine writes, from which seed, and how it uses the machine."""
     parser.add_argument("--engine", required=True, help="settings of the engine, JSON")
-    parser.add_argument(
-        "--seed", type=int, required=True, help="seed of this job; every request derives its own"
-    )
+    parser.add_argument("--seed", type=int, required=True, help="seed of this job; every request derives its own")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--batch-size", type=int, default=128, help="prompts answered at once")
 

@@ -122,9 +122,7 @@ def time_cdist(texts: list[str], threshold: float, chunk: int) -> tuple[float, l
     """
     start = time.process_time()
     ids: dict[str, int] = {}
-    sequences = [
-        "".join(chr(ids.setdefault(token, len(ids))) for token in tokenize(text, None)) for text in texts
-    ]
+    sequences = ["".join(chr(ids.setdefault(token, len(ids))) for token in tokenize(text, None)) for text in texts]
     kept: list[int] = []
     for first in range(0, len(texts), chunk):
         rows = list(range(first, min(first + chunk, len(texts))))
@@ -191,9 +189,7 @@ def decisions_agree(texts: list[str], kept: list[bool], threshold: float, sample
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--instructions", type=int, default=10_000)
     parser.add_argument("--threshold", type=float, default=0.7)
     parser.add_argument("--seed", type=int, default=1)
@@ -207,9 +203,7 @@ def main() -> None:
     cdist, kept_by_cdist = time_cdist(texts, arguments.threshold, chunk=500)
     rouge = time_rouge_score(texts, kept, arguments.rouge_pairs, arguments.seed)
 
-    print(
-        f"{len(texts)} instructions of {tokens:.1f} tokens on average, {kept.count(False)} dropped, one core"
-    )
+    print(f"{len(texts)} instructions of {tokens:.1f} tokens on average, {kept.count(False)} dropped, one core")
     print(f"{'how':<52}{'seconds':>10}{'ratio':>9}")
     for label, seconds in (
         ("isheep.near_duplicates", ours),

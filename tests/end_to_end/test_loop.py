@@ -91,11 +91,7 @@ def test_adapter_is_kept_and_merged_weights_are_not(home):
 
 
 def test_nothing_half_written_or_temporary_is_left(finished):
-    left = [
-        path
-        for path in (finished.folder / "results").rglob(".*")
-        if path.suffix in (".partial", ".unfinished")
-    ]
+    left = [path for path in (finished.folder / "results").rglob(".*") if path.suffix in (".partial", ".unfinished")]
     assert left == []
 
 

@@ -51,12 +51,8 @@ def test_one_more_iteration_runs_that_iteration_alone(finished):
             "    requests = []  # none yet\n",
             id="comment",
         ),
-        pytest.param(
-            "scripts/isheep/selection.py", '"""Count the pairs', '"""Tell how many pairs', id="docstring"
-        ),
-        pytest.param(
-            "scripts/isheep/prompts.py", "    return [*system", "\n    return [*system", id="formatting"
-        ),
+        pytest.param("scripts/isheep/selection.py", '"""Count the pairs', '"""Tell how many pairs', id="docstring"),
+        pytest.param("scripts/isheep/prompts.py", "    return [*system", "\n    return [*system", id="formatting"),
     ],
 )
 def test_what_cannot_change_a_result_redoes_nothing(finished, file, old, new):

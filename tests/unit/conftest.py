@@ -22,10 +22,10 @@ CORPUS = [
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Qwen2 checkpoint with random weights (0.1 million), a byte-level BPE tokenizer of 320 tokens, a ChatML
-    template and its identity: real enough for every program that loads a checkpoint, ready in a second.
+    """A Qwen2 checkpoint with random weights (0.1 million), a byte-level BPE tokenizer of 320 tokens, a
+    ChatML template and its identity: real enough for every program that loads a checkpoint, ready in a second.
 
-    The weights are drawn wide, so that some tokens are far more likely than others and greedy text has no near ties.
+    The weights are drawn wide, so that some tokens are far more likely than others and no two nearly tie.
     """
     folder = tmp_path_factory.mktemp("tiny") / "checkpoint"
     _save_tokenizer(folder)

@@ -38,9 +38,7 @@ def test_the_demo_is_valid_and_its_files_are_too(raw):
 
 def test_paper_values_are_the_defaults(raw):
     recipe = {"one_base": {}}
-    config = load_config(
-        raw | {"recipes": recipe, "experiment": raw["experiment"] | {"recipes": ["one_base"]}}, [DEMO]
-    )
+    config = load_config(raw | {"recipes": recipe, "experiment": raw["experiment"] | {"recipes": ["one_base"]}}, [DEMO])
     one_base = config.recipes["one_base"]
     assert (one_base.instructions, one_base.selection.threshold, one_base.judge) == (10_000, 8, "current")
     training = one_base.training
@@ -153,9 +151,7 @@ def test_a_mistake_taken_from_an_extended_recipe_names_the_file_that_holds_it(ra
 
 def test_missing_file_is_named_with_its_key(raw):
     raw["instructions"]["seed_tasks"] = "config/demo/sed_tasks.jsonl"
-    with pytest.raises(
-        InputError, match=r"instructions\.seed_tasks: the file config/demo/sed_tasks\.jsonl does not"
-    ):
+    with pytest.raises(InputError, match=r"instructions\.seed_tasks: the file config/demo/sed_tasks\.jsonl does not"):
         check_files(load_config(raw, [DEMO]))
 
 

@@ -34,9 +34,7 @@ def test_comments_docstrings_and_formatting_change_nothing(scripts):
 
 
 def test_changed_library_function_changes_the_programs_that_import_it_alone(scripts):
-    programs = {
-        name: digest.program_digest(scripts / name) for name in ("select_pairs.py", "filter_responses.py")
-    }
+    programs = {name: digest.program_digest(scripts / name) for name in ("select_pairs.py", "filter_responses.py")}
     change(scripts / "isheep" / "selection.py", "score <= settings.threshold", "score < settings.threshold")
     assert digest.program_digest(scripts / "select_pairs.py") != programs["select_pairs.py"]
     assert digest.program_digest(scripts / "filter_responses.py") == programs["filter_responses.py"]

@@ -72,9 +72,7 @@ def test_a_wrong_seed_task_is_one_sentence_with_file_and_line(tmp_path, second_l
 
 def test_fewer_seed_tasks_than_demonstrations_are_an_error(tmp_path):
     path = write_lines(tmp_path, [json.dumps(seed_row(number)) for number in range(4)])
-    with pytest.raises(
-        InputError, match=r"4 seed tasks, but each prompt shows 5.*instructions.demonstrations"
-    ):
+    with pytest.raises(InputError, match=r"4 seed tasks, but each prompt shows 5.*instructions.demonstrations"):
         load_seed_tasks(path, 5)
 
 
@@ -94,9 +92,7 @@ def test_a_meta_prompt_may_end_with_a_line_break_and_the_prompt_does_not(tmp_pat
     assert instruction_prompt(load_meta_prompt(path), [SeedTask("a", "b", "c")]).endswith("2. Instruction:")
 
 
-@pytest.mark.parametrize(
-    "text", ["A list:", "{demonstrations} and more", "{demonstrations}{demonstrations}", ""]
-)
+@pytest.mark.parametrize("text", ["A list:", "{demonstrations} and more", "{demonstrations}{demonstrations}", ""])
 def test_a_meta_prompt_without_its_placeholder_at_the_end_is_an_error(tmp_path, text):
     path = tmp_path / "meta.txt"
     path.write_text(text, encoding="utf-8")
@@ -219,10 +215,7 @@ def test_a_candidate_is_dropped_by_the_filter_unless_that_is_off(name, task):
 
 @pytest.mark.parametrize("task", PASSING)
 def test_a_candidate_that_only_looks_wrong_passes(task):
-    assert (
-        first_failing_filter(dict(zip(("instruction", "input"), task, strict=True)), InstructionFilters())
-        is None
-    )
+    assert first_failing_filter(dict(zip(("instruction", "input"), task, strict=True)), InstructionFilters()) is None
 
 
 def test_every_filter_has_a_case():
@@ -255,9 +248,7 @@ def candidates(*texts: str) -> list[dict]:
 
 
 def test_exactly_the_asked_number_is_kept_in_order_and_the_rest_is_not_looked_at():
-    kept, rejected = select_instructions(
-        candidates("too short", *TEXTS, "short"), [], [], InstructionFilters(), 3
-    )
+    kept, rejected = select_instructions(candidates("too short", *TEXTS, "short"), [], [], InstructionFilters(), 3)
     assert kept == candidates(*TEXTS[:3])
     assert rejected == [{"instruction": "too short", "input": "", "reason": "min_words"}]
 
@@ -286,9 +277,7 @@ def test_near_duplicates_stay_when_their_filter_is_off():
 
 def test_malformed_items_keep_their_reason():
     malformed = {"text": "###", "reason": "format"}
-    assert select_instructions([malformed, *candidates(TEXTS[0])], [], [], InstructionFilters(), 1)[1] == [
-        malformed
-    ]
+    assert select_instructions([malformed, *candidates(TEXTS[0])], [], [], InstructionFilters(), 1)[1] == [malformed]
 
 
 def test_too_few_instructions_are_one_sentence_with_counts_and_the_key_to_raise():

@@ -42,9 +42,7 @@ def realistic_texts(seed: int, count: int) -> list[str]:
     for _ in range(count):
         words = rng.choice(TASKS).format(place=rng.choice(PLACES), person=rng.choice(PERSONS)).split()
         for _ in range(rng.randint(0, 7)):
-            words[rng.randrange(len(words))] = rng.choice(
-                ["really", "some", "new", "quickly", "PLEASE", "2024"]
-            )
+            words[rng.randrange(len(words))] = rng.choice(["really", "some", "new", "quickly", "PLEASE", "2024"])
         texts.append(" ".join(words))
     return texts
 

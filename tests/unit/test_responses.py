@@ -22,9 +22,7 @@ BROKEN_BY_RESPONSE = {
     ],
     "answer_choices": ["Which is it?  Answer choices: red or blue.", "ANSWER CHOICES:\nred"],
     "response_noinput": ["<noinput>", "There was no input given.", "NoInput"],
-    "can_you": [
-        "Paris is in France.\nCan you name another capital? I would like to know more about it, please."
-    ],
+    "can_you": ["Paris is in France.\nCan you name another capital? I would like to know more about it, please."],
     "do_you": ["Paris is in France.\n\n do you want more?"],
     "short_question": [
         "Is it red?",
@@ -91,9 +89,7 @@ def test_a_broken_response_is_dropped_by_its_rule_unless_that_is_off(rule, respo
     assert first_failing_rule(INSTRUCTION, INPUT, response, only.model_copy(update={rule: False})) is None
 
 
-@pytest.mark.parametrize(
-    ("rule", "task"), [(rule, task) for rule in BROKEN_BY_TASK for task in BROKEN_BY_TASK[rule]]
-)
+@pytest.mark.parametrize(("rule", "task"), [(rule, task) for rule in BROKEN_BY_TASK for task in BROKEN_BY_TASK[rule]])
 def test_a_broken_instruction_is_dropped_by_its_rule_unless_that_is_off(rule, task):
     assert first_failing_rule(*task, RESPONSE, ResponseRules()) == rule
     assert first_failing_rule(*task, RESPONSE, ResponseRules(**{rule: False})) is None

@@ -29,10 +29,7 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def training_set(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("pairs") / "training_set.jsonl"
-    pairs = (
-        {"instruction": f"Name fruit {n}.", "input": "", "response": "banana " * (n % 3 + 1)}
-        for n in range(32)
-    )
+    pairs = ({"instruction": f"Name fruit {n}.", "input": "", "response": "banana " * (n % 3 + 1)} for n in range(32))
     write_jsonl(path, pairs)
     return path
 
@@ -68,9 +65,7 @@ def test_full_training_writes_a_whole_checkpoint(uninterrupted, tiny_checkpoint)
     assert not [name for name in names if name.endswith(".bin")], "nothing that is pickled"
 
 
-def test_killed_training_goes_on_from_its_last_saved_step(
-    uninterrupted, tiny_checkpoint, training_set, tmp_path
-):
+def test_killed_training_goes_on_from_its_last_saved_step(uninterrupted, tiny_checkpoint, training_set, tmp_path):
     output = tmp_path / "weights"
     saved = tmp_path / ".weights.unfinished"
     run = subprocess.Popen(command(tiny_checkpoint, training_set, output), start_new_session=True)
