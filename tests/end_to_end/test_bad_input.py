@@ -30,7 +30,7 @@ def complaint(workspace):
     ("file", "old", "new", "parts"),
     [
         pytest.param(SEEDS, "\n", "\n\n", [SEEDS, "line 2 is empty"], id="empty line in the seeds"),
-        pytest.param(SEEDS, '"}\n', "\n", [SEEDS, "line"], id="torn line in the seeds"),
+        pytest.param(SEEDS, "}\n", "\n", [SEEDS, "line 1 is not valid JSON"], id="torn line in the seeds"),
         pytest.param(
             SEEDS,
             '"instruction": "',

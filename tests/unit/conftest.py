@@ -66,3 +66,28 @@ def _save_model(folder: Path) -> None:
     )
     torch.manual_seed(0)
     Qwen2ForCausalLM(config).to(torch.float32).save_pretrained(folder)
+
+
+@pytest.fixture
+def scripted_engine(tiny_checkpoint: Path):
+    """Make an engine that writes given token ids: `scripted_engine(ids of a request)`, a function of the request.
+
+    Its attribute `asked` lists the ids of the requests that it wrote.
+    """
+    from isheep.engine import Engine, EngineSettings
+
+    class ScriptedEngine(Engine):
+        def __init__(self, write):
+            super().__init__(tiny_checkpoint, EngineSettings())
+            self.asked, self._write = [], write
+
+        def _generate(self, encoded):
+            for item in encoded:
+                ids = self._write(item.request)
+                self.asked.append(item.request.id)
+                yield item, ids
+
+        def _score(self, pairs):
+            raise NotImplementedError
+
+    return ScriptedEngine

@@ -1,0 +1,116 @@
+"""The journal: nothing is written twice, and nothing is mixed up."""
+
+import json
+
+import pytest
+
+from isheep.engine import Request, Sampling
+from isheep.journal import Journal, complete_with_journal, request_key
+from isheep.records import InputError
+
+SAMPLING = Sampling(max_tokens=8)
+
+
+@pytest.fixture
+def engine(scripted_engine):
+    """Writes a text that tells prompt and seed."""
+    engine = scripted_engine(lambda request: engine.encode(f"{request.prompt}{request.seed}"))
+    return engine
+
+
+def requests(count: int) -> list[Request]:
+    return [Request(f"r{number}", "Rome ", SAMPLING, number) for number in range(count)]
+
+
+def test_completions_come_in_the_order_of_the_requests(engine, tmp_path):
+    done = complete_with_journal(engine, requests(12)[::-1], tmp_path / "journal")
+    assert [completion.id for completion in done] == [f"r{number}" for number in reversed(range(12))]
+    assert [completion.text for completion in done] == [f"Rome {number}" for number in reversed(range(12))]
+
+
+def test_only_what_is_missing_is_asked(engine, tmp_path, capsys):
+    first = complete_with_journal(engine, requests(4), tmp_path)
+    engine.asked.clear()
+    again = complete_with_journal(engine, requests(6), tmp_path)
+    assert engine.asked == ["r4", "r5"]
+    assert again[:4] == first
+    assert "journal: 2 to write, 4 reused" in capsys.readouterr().err
+
+
+def test_a_killed_job_keeps_what_it_had_finished(engine, tmp_path, monkeypatch):
+    write = engine._write
+
+    def killed_at_the_third(request):
+        if request.id == "r2":
+            raise KeyboardInterrupt
+        return write(request)
+
+    monkeypatch.setattr(engine, "_write", killed_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        complete_with_journal(engine, requests(5), tmp_path)
+    monkeypatch.undo()
+    engine.asked.clear()
+    complete_with_journal(engine, requests(5), tmp_path)
+    assert engine.asked == ["r2", "r3", "r4"]
+
+
+def test_equal_requests_are_asked_once_and_all_answered(engine, tmp_path):
+    twins = [Request("a", "Rome ", SAMPLING, 1), Request("b", "Rome ", SAMPLING, 1)]
+    done = complete_with_journal(engine, twins, tmp_path)
+    assert len(engine.asked) == 1
+    assert [(completion.id, completion.text) for completion in done] == [("a", "Rome 1"), ("b", "Rome 1")]
+
+
+@pytest.mark.parametrize("torn", ['{"key": "x", "te', '{"key": "x", "text": "whole but for its newline"}', "\0\0\0"])
+def test_a_torn_last_line_is_cut_off(engine, tmp_path, torn):
+    complete_with_journal(engine, requests(3), tmp_path)
+    whole = Journal(tmp_path).path.read_bytes()
+    with open(Journal(tmp_path).path, "a", encoding="utf-8") as file:
+        file.write(torn)
+    engine.asked.clear()
+    complete_with_journal(engine, requests(3), tmp_path)
+    assert engine.asked == []
+    assert Journal(tmp_path).path.read_bytes() == whole
+
+
+def test_a_damaged_line_in_the_middle_is_an_error(engine, tmp_path):
+    complete_with_journal(engine, requests(3), tmp_path)
+    path = Journal(tmp_path).path
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join([lines[0], lines[1][:20], lines[2]]) + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"completions.jsonl: line 2 of 3 is damaged; remove the folder"):
+        complete_with_journal(engine, requests(3), tmp_path)
+
+
+def test_texts_of_any_characters_survive(scripted_engine, tmp_path):
+    text = 'a\u2028b\x85c\n"d" é 漢'
+    engine = scripted_engine(lambda request: engine.encode(text))
+    asked = [Request("a", "Rome", Sampling(max_tokens=40), 0)]
+    assert complete_with_journal(engine, asked, tmp_path)[0].text == text
+    assert complete_with_journal(engine, asked, tmp_path)[0].text == text
+    assert engine.asked == ["a"]
+
+
+def test_the_key_holds_all_that_a_text_depends_on():
+    identity = {"checkpoint": "abc", "kind": "transformers"}
+    request = Request("a", "Rome", SAMPLING, 1)
+    key = request_key(identity, request)
+    others = [
+        request_key(identity | {"checkpoint": "abd"}, request),
+        request_key(identity | {"kind": "vllm"}, request),
+        request_key(identity, Request("a", "Rome ", SAMPLING, 1)),
+        request_key(identity, Request("a", [{"role": "user", "content": "Rome"}], SAMPLING, 1)),
+        request_key(identity, Request("a", "Rome", Sampling(max_tokens=8, temperature=0.9), 1)),
+        request_key(identity, Request("a", "Rome", SAMPLING, 2)),
+    ]
+    assert len({key, *others}) == len(others) + 1
+    assert key == request_key(identity, Request("other id", "Rome", SAMPLING, 1))
+
+
+def test_remove_deletes_the_folder(engine, tmp_path):
+    folder = tmp_path / "journal"
+    complete_with_journal(engine, requests(1), folder)
+    assert json.loads(Journal(folder).path.read_text())["text"] == "Rome 0"
+    Journal(folder).remove()
+    assert not folder.exists()
+    Journal(folder).remove()
