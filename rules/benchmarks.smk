@@ -24,7 +24,7 @@ rule measure:
     resources:
         batch_size=CONFIG.runtime.batch_size,
     params:
-        code=program_digest("scripts/evaluate.py"),
+        code=program_digest("scripts/measure.py"),
         engine=ENGINE,
         task=lambda wildcards: benchmark(wildcards).task,
         prompting=prompting,
@@ -33,7 +33,7 @@ rule measure:
     message:
         "Measure {wildcards.owner}: {wildcards.benchmark}"
     shell:
-        "python scripts/evaluate.py --checkpoint {input.weights:q} --benchmark {wildcards.benchmark}"
+        "python scripts/measure.py --checkpoint {input.weights:q} --benchmark {wildcards.benchmark}"
         " --task {params.task:q} --task-files {input.task_files:q} {params.prompting} {params.flags}"
         " --engine {params.engine:q} --seed {params.seed} --threads {threads}"
         " --batch-size {resources.batch_size} --items {output.responses:q} --result {output.result:q} 2> {log:q}"

@@ -121,7 +121,7 @@ class Engine(ABC):
 
     @abstractmethod
     def _score(self, pairs: list[tuple[list[int], list[int]]]) -> Iterator[tuple[int, float, bool]]:
-        """Yield (index of the pair, its continuation's log-probability, if it is greedy), in any order."""
+        """Yield (index of the pair, its continuation's log-probability, whether greedy), in any order."""
 
     def complete(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """Yield one completion for each request as it finishes, in any order.
@@ -139,9 +139,7 @@ class Engine(ABC):
             progress.add(completion.completion_tokens)
             yield completion
 
-    def loglikelihoods(
-        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]
-    ) -> list[tuple[float, bool]]:
+    def loglikelihoods(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[tuple[float, bool]]:
         """Score continuations: for each pair (context ids, continuation ids) the sum of the continuation's
         token log-probabilities in nats, and whether each of its tokens is the most likely one at its place.
 
@@ -173,9 +171,7 @@ class Engine(ABC):
                     "the prompt is a list of messages, but the checkpoint has no chat template; add a "
                     "chat_template.jinja to it or query it with plain text."
                 )
-            prompt = self.tokenizer.apply_chat_template(
-                list(prompt), tokenize=False, add_generation_prompt=True
-            )
+            prompt = self.tokenizer.apply_chat_template(list(prompt), tokenize=False, add_generation_prompt=True)
         return self.tokenizer.encode(prompt, add_special_tokens=False)
 
     def _encode(self, requests: list[Request]) -> list[EncodedRequest]:
@@ -183,9 +179,7 @@ class Engine(ABC):
         encoded = []
         for request in requests:
             if request.id in seen:
-                raise InputError(
-                    f"two requests share the id {request.id!r}; ids must be unique within a call."
-                )
+                raise InputError(f"two requests share the id {request.id!r}; ids must be unique within a call.")
             seen.add(request.id)
             ids = self.encode(request.prompt)
             asked = request.sampling.max_tokens
@@ -265,9 +259,7 @@ def open_engine(
 
         return VllmEngine(checkpoint, settings, batch_size, threads, tensor_parallel)
     if tensor_parallel != 1:
-        raise InputError(
-            "the transformers engine runs on one device; set tensor_parallel to 1 or kind to vllm."
-        )
+        raise InputError("the transformers engine runs on one device; set tensor_parallel to 1 or kind to vllm.")
     from isheep.engine_transformers import TransformersEngine
 
     return TransformersEngine(checkpoint, settings, batch_size, threads)

@@ -141,8 +141,7 @@ class RoomyLayer(DynamicLayer):
         """States: (rows, heads, tokens, size of a head)."""
         super().lazy_initialization(key_states, value_states)
         self._stores = [
-            states.new_empty(*states.shape[:-2], self._room, states.shape[-1])
-            for states in (key_states, value_states)
+            states.new_empty(*states.shape[:-2], self._room, states.shape[-1]) for states in (key_states, value_states)
         ]
 
     def update(

@@ -31,9 +31,7 @@ class VllmEngine(Engine):
         tensor_parallel: int,
     ):
         if importlib.util.find_spec("vllm") is None:
-            raise InputError(
-                "engine.kind is 'vllm', but vLLM is not installed; install it or choose 'transformers'."
-            )
+            raise InputError("engine.kind is 'vllm', but vLLM is not installed; install it or choose 'transformers'.")
         super().__init__(checkpoint, settings)
         _set_environment(threads)
         from vllm import LLM
@@ -84,9 +82,7 @@ class VllmEngine(Engine):
         from vllm.sampling_params import RequestOutputKind
 
         final = RequestOutputKind.FINAL_ONLY
-        params = SamplingParams(
-            temperature=0, max_tokens=1, prompt_logprobs=1, detokenize=False, output_kind=final
-        )
+        params = SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=1, detokenize=False, output_kind=final)
         prompts = [context + ids for context, ids in pairs]
         for index, output in self._outputs(prompts, [params] * len(prompts)):
             ids = pairs[index][1]
@@ -97,7 +93,7 @@ class VllmEngine(Engine):
             yield index, sum(logprob for logprob, _ in entries), all(rank == 1 for _, rank in entries)
 
     def _outputs(self, prompts: list[list[int]], params: list) -> Iterator[tuple[int, object]]:
-        """Yield (index of the prompt, vLLM's RequestOutput) as they finish; drop the rest if not asked on."""
+        """Yield (index of the prompt, vLLM's RequestOutput) as they finish; drop the rest if the reader stops."""
         from vllm.inputs import TokensPrompt
 
         engine = self._llm.llm_engine

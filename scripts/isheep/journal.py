@@ -84,9 +84,7 @@ class Journal:
         self._synced = time.monotonic()
 
 
-def complete_with_journal(
-    engine: Engine, requests: Sequence[Request], folder: str | Path
-) -> list[Completion]:
+def complete_with_journal(engine: Engine, requests: Sequence[Request], folder: str | Path) -> list[Completion]:
     """Return the completions in the order of `requests`, asking the engine only for those not in the journal.
 
     Requests that are equal but for their ids have one text, and are asked once. Raises InputError as

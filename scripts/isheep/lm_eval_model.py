@@ -55,9 +55,7 @@ class EngineLM(TemplateLM):
         """Token ids as the engine reads a text: special tokens are never added."""
         return self.engine.encode(string)
 
-    def apply_chat_template(
-        self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
-    ) -> str:
+    def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
         """The text of a chat by the checkpoint's own template."""
         return self.tokenizer.apply_chat_template(
             chat_history,

@@ -161,11 +161,17 @@ def test_loglikelihoods_are_those_of_a_forward_pass(engine, reference):
 
 def test_a_prompt_that_does_not_fit_is_one_clear_error(engine):
     with pytest.raises(InputError, match=r"request 'long': its prompt has \d+ tokens and max_tokens is 24; .*256"):
-        next(engine.complete([*requests(SAMPLED), Request("long", "Paris " * 200, SAMPLED, 0)]))
+        next(engine.complete([*requests(SAMPLED), Request("long", "Paris " * 300, SAMPLED, 0)]))
     with pytest.raises(InputError, match="text 0 to score has 300 tokens"):
         engine.loglikelihoods([([5] * 200, [6] * 100)])
     with pytest.raises(InputError, match="empty context"):
         engine.loglikelihoods([([], [6])])
+
+
+def test_more_prompt_tokens_than_an_engine_reads_at_once(engine):
+    # 64 prompts of 200 tokens are more than one step of vLLM reads; a prompt must not be read in parts on a CPU.
+    asked = [Request(str(seed), "Paris " * 200, Sampling(max_tokens=4), seed) for seed in range(64)]
+    assert len(texts(engine, asked)) == 64
 
 
 def test_ids_must_be_unique(engine):
@@ -203,7 +209,7 @@ def test_a_checkpoint_s_own_generation_settings_do_not_leak_in(tiny_checkpoint, 
     (changed / "generation_config.json").write_text(json.dumps(own))
     write_identity(changed)
     other = open_engine(changed, settings, batch_size=8, threads=1)
-    assert texts(other, requests(GREEDY) + []) == texts(plain, requests(GREEDY))
+    assert texts(other, requests(GREEDY)) == texts(plain, requests(GREEDY))
     assert texts(other, requests(SAMPLED)) == texts(plain, requests(SAMPLED))
 
 
@@ -214,7 +220,7 @@ def test_a_missing_vllm_is_one_clear_error(tiny_checkpoint):
 
 
 def test_a_context_longer_than_the_model_s_is_refused(tiny_checkpoint):
-    with pytest.raises(InputError, match="max_model_len is 1000, but .* at most 256"):
+    with pytest.raises(InputError, match=r"max_model_len is 1000, but .* at most 256"):
         open_engine(tiny_checkpoint, EngineSettings(max_model_len=1000), batch_size=1, threads=1)
 
 

@@ -173,9 +173,7 @@ def scores(task: str, aggregated: dict | None, samples: list[dict]) -> list[dict
             }
         )
     if not rows:
-        raise InputError(
-            f"--task: lm-eval gives no score for {task!r}; if it names a collection, name its tasks."
-        )
+        raise InputError(f"--task: lm-eval gives no score for {task!r}; if it names a collection, name its tasks.")
     return rows
 
 
@@ -194,17 +192,11 @@ def sha256(text: str) -> str:
 parser = argparse.ArgumentParser(description=__doc__)
 add_engine_arguments(parser)
 add_prompting_arguments(parser)
-parser.add_argument(
-    "--checkpoint", type=Path, required=True, help="folder with the weights that are measured"
-)
+parser.add_argument("--checkpoint", type=Path, required=True, help="folder with the weights that are measured")
 parser.add_argument("--benchmark", required=True, help="name of the benchmark in the result record")
 parser.add_argument("--task", required=True, help="lm-eval's name of the task or group")
-parser.add_argument(
-    "--task-files", nargs="*", default=[], help="files of a task that does not come with lm-eval"
-)
-parser.add_argument(
-    "--num-fewshot", type=int, help="worked examples before each question; default: the task's"
-)
+parser.add_argument("--task-files", nargs="*", default=[], help="files of a task that does not come with lm-eval")
+parser.add_argument("--num-fewshot", type=int, help="worked examples before each question; default: the task's")
 parser.add_argument("--limit", type=int, help="only the first so many items")
 parser.add_argument("--raw-suffix", default="", help="text put after a prompt that is answered raw")
 parser.add_argument("--items", type=Path, required=True, help="JSON Lines to write, one row an item")
