@@ -121,7 +121,7 @@ class RecipeSettings(Settings):
     assessment: Name = "combined"
     """Which of `assessment.prompts` scores the pairs (paper, Table 1: combined)."""
     judge: Literal["current", "base"] = "current"
-    """Who scores: the checkpoint that wrote the pairs (paper, Algorithm 1), or the base model (the authors' scripts)."""
+    """Who scores: the checkpoint that wrote the pairs (paper, Algorithm 1), or the base (authors' scripts)."""
     selection: SelectionSettings = SelectionSettings()
     """Which pairs become training data."""
     start_from: Literal["base", "last"] = "base"

@@ -1,6 +1,7 @@
 """Bad input: one clear sentence on standard error, exit status 1, and nothing written."""
 
 import pytest
+
 from workspace import Workspace
 
 CONFIG = "config/config.yaml"
