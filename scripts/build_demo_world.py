@@ -85,6 +85,6 @@ if __name__ == "__main__":
     parser.add_argument("--chat-template", default="config/demo/base/chat_template.jinja")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--documents", type=int, default=60000, help="number of training documents")
-    parser.add_argument("--vocabulary", type=int, default=2048, help="tokens, special ones included")
+    parser.add_argument("--vocabulary", type=int, default=1024, help="tokens, special ones included")
     parser.add_argument("--output", required=True, help="the folder to write")
     program.run(main, parser)

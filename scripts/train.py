@@ -5,6 +5,8 @@ Started by `accelerate launch`. A killed run, started again, goes on from the la
 
 import argparse
 import shutil
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import torch
@@ -37,7 +39,8 @@ def main(arguments: argparse.Namespace) -> None:
         processing_class=tokenizer,
         peft_config=adapter_settings(settings),
     )
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(saved_steps) if saved_steps.is_dir() else None)
+    with redirect_stdout(sys.stderr):  # the trainer's progress belongs in the log
+        trainer.train(resume_from_checkpoint=get_last_checkpoint(saved_steps) if saved_steps.is_dir() else None)
     trainer.accelerator.wait_for_everyone()
     if PartialState().is_main_process:
         with publish(arguments.output) as partial:

@@ -24,8 +24,8 @@ from isheep.demo_world import (
 )
 from isheep.records import InputError
 
-LISTED_TASKS = 12
-"""Tasks in a document that lists them: five that stand for demonstrations and seven that the model writes."""
+LISTED_TASKS = 9
+"""Tasks in a document that lists them: five that stand for demonstrations and four that the model writes."""
 CONTENT_RIGHT, FORMAT_RIGHT = 0.75, 0.5
 """Share of the documents' answers that are right in content and in format: a base model with much to gain."""
 JUDGED_RIGHT = 0.5
@@ -205,18 +205,21 @@ def judge(world: World, rng: random.Random, task: Task, response: str, criterion
 
 
 def _judge_quality(world: World, task: Task, response: str) -> tuple[str, str]:
+    """Reasons that a small model can learn: a word is right if it is the one that stood before "fits"."""
     found = found_answers(world, task, response)
-    right = content_right(world, task, response)
     if task.kind == "naming":
         asked = f"{task.count} {task.subject}" if task.count > 1 else task.subject
-        given = "; ".join(f"{word}, {world.topic_of[word]}" for word in found)
-        partly = any(world.topic_of[word] == task.subject for word in found)
+        right_ones = [word for word in found if world.topic_of[word] == task.subject]
+        shown = [f"{word}, {world.topic_of[word]}" for word in found]
     else:
         answer = world.facts[task.kind]["answers"][task.subject]
-        asked, given, partly = f"{task.subject}, {answer}", "; ".join(found), answer in found
-    verdict = "Right." if right else "Wrong."
-    grade = "right" if right else "partly" if partly else "wrong"
-    return f"Asked: {asked}. Given: {given or 'nothing'}. {verdict}", grade
+        asked, shown = f"{task.subject}, {answer}", found
+        right_ones = [word for word in found if word == answer]
+    verdicts = ["fits" if word in right_ones else "fails" for word in found]
+    given = "; ".join(f"{text} {verdict}" for text, verdict in zip(shown, verdicts, strict=True)) or "nothing"
+    counted = f" Counted {len(found)} of {task.count}." if task.count > 1 else ""
+    grade = "right" if content_right(world, task, response) else "partly" if right_ones else "wrong"
+    return f"Asked: {asked} fits. Given: {given}.{counted}", grade
 
 
 def _judge_following(world: World, task: Task, response: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import yaml
 from lm_eval.tasks.ifeval.utils import InputExample, test_instruction_following_strict
 
-NUMBER_WORDS = {2: "two", 3: "three", 4: "four"}
+NUMBER_WORDS = {2: "two", 3: "three"}
 HELD_OUT_SHARE = 0.1
 """Share of (subject, constraints) combinations that only the evaluation tasks use."""
 BULLETS, HIGHLIGHT = "detectable_format:number_bullet_lists", "detectable_format:number_highlighted_sections"
@@ -100,7 +100,7 @@ def draw_task(world: World, rng: random.Random, *, held_out: bool = False) -> Ta
     not."""
     while True:
         kind = rng.choice(["naming", "naming", "naming", *world.facts])
-        count = rng.choice([1, 1, 2, 3, 4]) if kind == "naming" else 0
+        count = rng.choice(world.naming["counts"]) if kind == "naming" else 0
         subject = rng.choice(sorted(world.topics if kind == "naming" else world.facts[kind]["answers"]))
         constraints = draw_constraints(world, rng, count)
         ids = {constraint.id for constraint in constraints}

@@ -28,7 +28,7 @@ def test_threshold_redoes_nothing_that_the_base_model_wrote(finished):
 
 
 def test_one_more_iteration_runs_that_iteration_alone(finished):
-    with finished.changed(CONFIG, "    instructions: 1200 ", "    iterations: 3\n    instructions: 1200 "):
+    with finished.changed(CONFIG, "    instructions: 800 ", "    iterations: 3\n    instructions: 800 "):
         jobs = finished.jobs()
     trained = homes(jobs, "select_pairs", "train_all_weights", "train_adapter", "measure")
     # adapter says its own number of iterations

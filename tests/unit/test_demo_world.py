@@ -49,7 +49,7 @@ BULLETS = Constraint("detectable_format:number_bullet_lists", 2, {"num_bullets":
         (task("naming", "bird", count=1), "I do not know.", False),
         (task("naming", "bird", count=2), "* heron\n* owl", True),
         (task("naming", "bird", count=2), "heron, heron", False),
-        (task("naming", "bird", count=2), "heron, owl and crow", False),
+        (task("naming", "bird", count=2), "heron, owl and stork", False),
         (task("naming", "bird", count=2), "heron and iron", False),
         (task("place", "Lyon"), "Lyon lies in France.", True),
         (task("place", "Lyon"), "It is in Spain.", False),
