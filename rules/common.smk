@@ -107,9 +107,7 @@ def chat_template_flag(wildcards):
 
 def earlier_instructions(wildcards):
     """The shards kept before: an instruction may resemble none of them."""
-    return expand(
-        f"{CHECKPOINT}/instructions/shard{{earlier}}.jsonl", earlier=range(int(wildcards.shard)), **wildcards
-    )
+    return expand(f"{CHECKPOINT}/instructions/shard{{earlier}}.jsonl", earlier=range(int(wildcards.shard)), **wildcards)
 
 
 def written_pairs(wildcards):
@@ -169,6 +167,4 @@ def benchmark_flags(wildcards):
     flags = {"num-fewshot": settings.num_fewshot, "limit": settings.limit}
     if wildcards.owner == "base" and settings.raw_suffix:
         flags["raw-suffix"] = settings.raw_suffix
-    return " ".join(
-        f"--{flag} {shlex.quote(str(value))}" for flag, value in flags.items() if value is not None
-    )
+    return " ".join(f"--{flag} {shlex.quote(str(value))}" for flag, value in flags.items() if value is not None)
