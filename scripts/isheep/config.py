@@ -210,12 +210,12 @@ class Config(Settings):
     def checkpoint(self, recipe: str, iteration: int) -> str:
         """Return the folder, below the seed's, of a recipe's checkpoint: `base` for iteration 0.
 
-        Recipes that differ only in what cannot matter yet (how many iterations; in the first one also which weights
-        to start from and which iterations' data to use) share that checkpoint: the first of them owns it.
+        Recipes that differ only in what cannot matter yet (how many iterations; in the first one also who judges, which
+        weights to start from and which iterations' data to use) share that checkpoint: the first of them owns it.
         """
         if iteration == 0:
             return RESERVED_RECIPE
-        ignored = {"iterations"} | ({"start_from", "data"} if iteration == 1 else set())
+        ignored = {"iterations"} | ({"start_from", "data", "judge"} if iteration == 1 else set())
         own = self.recipes[recipe].model_dump(exclude=ignored)
         owner = next(r for r in self.experiment.recipes if self.recipes[r].model_dump(exclude=ignored) == own)
         return f"{owner}/iter{iteration}"

@@ -71,11 +71,12 @@ def test_changed_benchmark_is_measured_alone_on_each_checkpoint(finished):
     with finished.changed(SMALL, "choice: {limit: 40}", "choice: {limit: 41}"):
         jobs = finished.jobs()
     measured = jobs.pop("measure")
-    # the adapter's merged weights were temporary
+    # The adapter's merged weights were temporary: they are merged again, and all that reads them is measured again.
+    again = {output for output in measured if "/adapter/" in output and "/ifeval/" in output}
     assert jobs.pop("merge_adapter") == {"demo/seed1/adapter/iter1/weights"}
     assert set(jobs) == {"collect_scores", "make_table"}
-    assert len(measured) == 2 * 6
-    assert all("/benchmarks/choice/" in output for output in measured)
+    assert len(measured - again) == 2 * 6
+    assert all("/benchmarks/choice/" in output for output in measured - again)
 
 
 def test_changed_caption_makes_that_table_alone(finished):

@@ -158,7 +158,7 @@ def test_missing_file_is_named_with_its_key(raw):
 def test_recipes_share_the_checkpoints_in_which_they_cannot_differ(raw):
     raw["recipes"] |= {
         "one_last": {"extends": "one_base", "start_from": "last"},
-        "total_base": {"extends": "one_base", "data": "all"},
+        "total_base": {"extends": "one_base", "data": "all", "judge": "base"},
     }
     raw["experiment"]["recipes"] = ["one_base", "one_last", "total_base", "self_instruct"]
     config = load_config(raw, [DEMO])
