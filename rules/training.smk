@@ -29,7 +29,7 @@ rule train_adapter:
         system_prompt=system_prompt_flag,
         seed=job_seed("training"),
     message:
-        "Train the adapter of {wildcards.recipe}, iteration {wildcards.iteration}"
+        "Train {wildcards.recipe}, iteration {wildcards.iteration}"
     shell:
         "accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no"
         " scripts/train.py --weights {input.weights:q} --training-set {input.training_set:q}"
