@@ -1,7 +1,8 @@
 """Write the demo world's files: documents and tokenizer for the base model, seed tasks, evaluation tasks.
 
 Reads the world file and the demo's prompts; writes into one folder, the same for the same seed:
-documents.jsonl, tokenizer/, seed_tasks.jsonl, demo_ifeval.jsonl and demo_choice.jsonl.
+documents.jsonl, tokenizer/, seed_tasks.jsonl, demo_ifeval.jsonl, demo_choice.jsonl, reference_outputs.json,
+questions.jsonl and reference_answers.jsonl.
 """
 
 import argparse
@@ -19,12 +20,14 @@ SEED_TASKS = 175
 """As many as Self-Instruct's, which the paper uses (arXiv 2408.08072, section 3.2)."""
 EVALUATION_TASKS = 250
 CHOICE_QUESTIONS = 200
+REFERENCE_OUTPUTS = 120
+CONVERSATIONS = 40
 SPECIAL_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 
 
 def main(arguments: argparse.Namespace) -> None:
     world = demo_world.World(arguments.world)
-    prompts = read_prompts(arguments.prompts)
+    prompts = read_prompts(arguments.prompts, arguments.annotator, arguments.judge_prompts)
     with records.publish(arguments.output) as folder:
         folder.mkdir()
         seeds = demo_texts.seed_tasks(world, arguments.seed, SEED_TASKS)
@@ -33,8 +36,13 @@ def main(arguments: argparse.Namespace) -> None:
         records.write_jsonl(folder / "demo_ifeval.jsonl", evaluation)
         choices = demo_texts.choice_questions(world, arguments.seed, CHOICE_QUESTIONS)
         records.write_jsonl(folder / "demo_choice.jsonl", choices)
+        outputs = demo_texts.reference_outputs(world, arguments.seed, REFERENCE_OUTPUTS)
+        records.write_json(folder / "reference_outputs.json", outputs)
+        questions, answers = demo_texts.conversations(world, arguments.seed, CONVERSATIONS)
+        records.write_jsonl(folder / "questions.jsonl", questions)
+        records.write_jsonl(folder / "reference_answers.jsonl", answers)
         print(f"Writing {arguments.documents} documents ...", flush=True)
-        texts = list(demo_texts.documents(world, arguments.seed, arguments.documents, *prompts))
+        texts = list(demo_texts.documents(world, arguments.seed, arguments.documents, prompts))
         records.write_jsonl(folder / "documents.jsonl", ({"text": text} for text in texts))
         tokenizer = train_tokenizer(texts, arguments.vocabulary)
         tokenizer.chat_template = Path(arguments.chat_template).read_text(encoding="utf-8")
@@ -42,13 +50,18 @@ def main(arguments: argparse.Namespace) -> None:
     print(f"The demo world lies in {arguments.output}")
 
 
-def read_prompts(folder: str | Path) -> tuple[str, dict[tuple[str, str], str]]:
-    """Return the meta-prompt, and the assessment prompts' templates by (variant, criterion)."""
-    folder, templates = Path(folder), {}
+def read_prompts(folder: Path, annotator: Path, judge_prompts: Path) -> demo_texts.Prompts:
+    """Return the prompts after which the base model learns to write and to judge."""
+    assessment = {}
     for path in sorted((folder / "assessment").glob("*.yaml")):
         prompt = yaml.safe_load(path.read_text(encoding="utf-8"))
-        templates[path.stem.split("_")[0], prompt["criterion"]] = prompt["template"]
-    return (folder / "meta_prompt.txt").read_text(encoding="utf-8"), templates
+        assessment[path.stem.split("_")[0], prompt["criterion"]] = prompt["template"]
+    return demo_texts.Prompts(
+        meta_prompt=(folder / "meta_prompt.txt").read_text(encoding="utf-8"),
+        assessment=assessment,
+        ratings={row["name"]: row["prompt_template"] for row in records.read_jsonl(judge_prompts)},
+        comparison=(annotator / "prompt.txt").read_text(encoding="utf-8").rstrip("\n"),
+    )
 
 
 def train_tokenizer(texts: list[str], vocabulary: int) -> Qwen2Tokenizer:
@@ -81,7 +94,12 @@ def train_tokenizer(texts: list[str], vocabulary: int) -> Qwen2Tokenizer:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--world", default="config/demo/world.yaml", help="the world file")
-    parser.add_argument("--prompts", default="config/demo/prompts", help="meta_prompt.txt and assessment/*.yaml")
+    prompts = Path("config/demo/prompts")
+    parser.add_argument("--prompts", type=Path, default=prompts, help="meta_prompt.txt and assessment/*.yaml")
+    annotator = Path("config/annotators/demo")
+    parser.add_argument("--annotator", type=Path, default=annotator, help="AlpacaEval annotator with its prompt.txt")
+    judge_prompts = Path("config/demo/mt_bench/judge_prompts.jsonl")
+    parser.add_argument("--judge-prompts", type=Path, default=judge_prompts, help="MT-Bench's judge prompts")
     parser.add_argument("--chat-template", default="config/demo/base/chat_template.jinja")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--documents", type=int, default=60000, help="number of training documents")

@@ -1,4 +1,4 @@
-"""The texts of the demo world: responses, judgments, its base model's documents, and its task files.
+"""The texts of the demo world: responses, its base model's documents, and its task files.
 
 A base model trained on these documents can list tasks, answer them (imperfectly) and judge answers; so the
 whole loop of the method (arXiv 2408.08072, Algorithm 1) can be watched in minutes.
@@ -7,19 +7,18 @@ whole loop of the method (arXiv 2408.08072, Algorithm 1) can be watched in minut
 import random
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+from isheep.demo_judgments import CRITERIA, compare, judge, rate
 from isheep.demo_world import (
     BULLETS,
     HIGHLIGHT,
     Task,
     World,
-    constraints_kept,
     content_right,
     draw_constraints,
     draw_task,
     format_right,
-    found_answers,
-    goes_on,
     with_article,
 )
 from isheep.records import InputError
@@ -32,11 +31,24 @@ JUDGED_RIGHT = 0.5
 """The same shares in the documents with a judgment: a judge must see as much of the bad as of the good."""
 GOES_ON_SHARE = 0.15
 """Share of the answers wrong in format that go on writing the instruction instead of only answering it."""
-DOCUMENT_SHARES = {"list": 0.03, "answer": 0.36, "combined": 0.5, "simple": 0.08, "icl": 0.03}
-"""Share of each kind of document; the last three are judgments after that assessment prompt."""
-CRITERIA = ("quality", "following")
-SCORES = {"right": (9, 10), "partly": (4, 7), "wrong": (1, 3)}
-"""Lowest and highest score of each grade; the paper keeps what scores more than 8 (section 5.3)."""
+DOCUMENT_SHARES = {
+    "list": 0.03,
+    "answer": 0.32,
+    "conversation": 0.04,
+    "combined": 0.40,
+    "simple": 0.06,
+    "icl": 0.03,
+    "rating": 0.07,
+    "comparison": 0.05,
+}
+"""Share of each kind of document. combined, simple and icl are judgments after that assessment prompt, rating those
+after MT-Bench's prompts, comparison those after AlpacaEval's."""
+SECOND_TURN_SHARE = 0.5
+"""Share of the ratings that are of a conversation's second turn."""
+REFERENCE_KINDS = ("place",)
+"""Kinds of task that are rated with a reference answer, as MT-Bench rates mathematics, reasoning and coding."""
+REFERENCE_CONTENT_RIGHT, REFERENCE_FORMAT_RIGHT = 0.9, 0.75
+"""The same shares in the reference outputs that a checkpoint's are compared with: good ones, not faultless ones."""
 
 
 def write_response(world: World, rng: random.Random, task: Task, *, right: bool, in_format: bool) -> str:
@@ -195,45 +207,6 @@ class _Draft:
         return f'"{response}' if name in self.asked and self.rng.random() < 0.3 else response
 
 
-def judge(world: World, rng: random.Random, task: Task, response: str, criterion: str) -> str:
-    """Write the true judgment of a response on one criterion: reasons, then "Score: n" from 1 to 10."""
-    if criterion == "quality":
-        reasons, grade = _judge_quality(world, task, response)
-    else:
-        reasons, grade = _judge_following(world, task, response)
-    return f" {reasons} Score: {rng.randint(*SCORES[grade])}"
-
-
-def _judge_quality(world: World, task: Task, response: str) -> tuple[str, str]:
-    """Reasons that a small model can learn: a word is right if it is the one that stood before "fits"."""
-    found = found_answers(world, task, response)
-    if task.kind == "naming":
-        asked = f"{task.count} {task.subject}" if task.count > 1 else task.subject
-        right_ones = [word for word in found if world.topic_of[word] == task.subject]
-        shown = [f"{word}, {world.topic_of[word]}" for word in found]
-    else:
-        answer = world.facts[task.kind]["answers"][task.subject]
-        asked, shown = f"{task.subject}, {answer}", found
-        right_ones = [word for word in found if word == answer]
-    verdicts = ["fits" if word in right_ones else "fails" for word in found]
-    given = "; ".join(f"{text} {verdict}" for text, verdict in zip(shown, verdicts, strict=True)) or "nothing"
-    counted = f" Counted {len(found)} of {task.count}." if task.count > 1 else ""
-    grade = "right" if content_right(world, task, response) else "partly" if right_ones else "wrong"
-    return f"Asked: {asked} fits. Given: {given}.{counted}", grade
-
-
-def _judge_following(world: World, task: Task, response: str) -> tuple[str, str]:
-    kept = constraints_kept(task, response)
-    parts = []
-    for constraint, is_kept in zip(task.constraints, kept, strict=True):
-        label = world.constraints[constraint.id]["label"]
-        value = "" if constraint.value is None else f" {constraint.value}".rstrip(".")
-        parts.append(f"{label}{value}: {'kept' if is_kept else 'missed'}.")
-    if goes_on(world, response):
-        return " ".join(["Goes on asking.", *parts]), "wrong"
-    return " ".join(parts), "right" if all(kept) else "partly" if any(kept) else "wrong"
-
-
 def list_blocks(tasks: list[tuple[str, str]]) -> str:
     """Return (instruction, input) pairs as the numbered blocks of the instruction-generation format."""
     return "".join(
@@ -242,33 +215,99 @@ def list_blocks(tasks: list[tuple[str, str]]) -> str:
     )
 
 
-def documents(world: World, seed: int, number: int, meta_prompt: str, templates: dict) -> Iterator[str]:
+@dataclass(frozen=True)
+class Prompts:
+    """The prompts after which the base model learns to list tasks and to judge."""
+
+    meta_prompt: str
+    """Holds {demonstrations}."""
+    assessment: dict[tuple[str, str], str]
+    """By variant and criterion; each holds {instruction} and {response}."""
+    ratings: dict[str, str]
+    """MT-Bench's judge prompts by name, with its placeholders."""
+    comparison: str
+    """Holds {instruction}, {output_1} and {output_2}."""
+
+
+def documents(world: World, seed: int, number: int, prompts: Prompts) -> Iterator[str]:
     """Yield the training documents of the base model, the same for the same seed.
 
-    `meta_prompt` holds {demonstrations}; `templates` maps (variant, criterion) to a text with {instruction}
-    and {response}. Raises InputError for a prompt without its placeholders.
+    Raises InputError for a meta-prompt without its placeholder.
     """
-    if "{demonstrations}" not in meta_prompt:
+    if "{demonstrations}" not in prompts.meta_prompt:
         raise InputError("The meta-prompt lacks its placeholder {demonstrations}; add it at its end.")
     rng = random.Random(seed)
     kinds, shares = zip(*DOCUMENT_SHARES.items(), strict=True)
     for _ in range(number):
         kind = rng.choices(kinds, shares)[0]
-        if kind == "list":
-            tasks = [draw_task(world, rng) for _ in range(LISTED_TASKS)]
-            blocks = list_blocks([(task.instruction, task.input) for task in tasks])
-            yield meta_prompt.replace("{demonstrations}", blocks + "###")
-            continue
-        task = draw_task(world, rng)
-        shares_right = (CONTENT_RIGHT, FORMAT_RIGHT) if kind == "answer" else (JUDGED_RIGHT, JUDGED_RIGHT)
-        right, in_format = (rng.random() < share for share in shares_right)
-        response = write_response(world, rng, task, right=right, in_format=in_format)
-        if kind == "answer":
-            yield f"{task.text}\n{response}"
-            continue
-        criterion = rng.choice(CRITERIA)
-        prompt = templates[kind, criterion].format(instruction=task.text, response=response)
-        yield prompt + judge(world, rng, task, response, criterion)
+        writer = {
+            "list": _list_document,
+            "answer": _answer_document,
+            "conversation": _conversation_document,
+            "rating": _rating_document,
+            "comparison": _comparison_document,
+        }.get(kind)
+        yield writer(world, rng, prompts) if writer else _assessment_document(world, rng, prompts, kind)
+
+
+def _list_document(world: World, rng: random.Random, prompts: Prompts) -> str:
+    tasks = [draw_task(world, rng) for _ in range(LISTED_TASKS)]
+    blocks = list_blocks([(task.instruction, task.input) for task in tasks])
+    return prompts.meta_prompt.replace("{demonstrations}", blocks + "###")
+
+
+def _answer_document(world: World, rng: random.Random, _: Prompts) -> str:
+    task = draw_task(world, rng)
+    return f"{task.text}\n{_imperfect(world, rng, task, CONTENT_RIGHT, FORMAT_RIGHT)}"
+
+
+def _conversation_document(world: World, rng: random.Random, prompts: Prompts) -> str:
+    return "\n".join(_answer_document(world, rng, prompts) for _ in range(2))
+
+
+def _assessment_document(world: World, rng: random.Random, prompts: Prompts, variant: str) -> str:
+    task = draw_task(world, rng)
+    response = _imperfect(world, rng, task, JUDGED_RIGHT, JUDGED_RIGHT)
+    criterion = rng.choice(CRITERIA)
+    prompt = prompts.assessment[variant, criterion].format(instruction=task.text, response=response)
+    return prompt + judge(world, rng, task, response, criterion)
+
+
+def _rating_document(world: World, rng: random.Random, prompts: Prompts) -> str:
+    """A rating of one answer; or of the second of two, whose tasks are of one kind as in `conversations`."""
+    task = draw_task(world, rng)
+    response = _imperfect(world, rng, task, JUDGED_RIGHT, JUDGED_RIGHT)
+    reference = _imperfect(world, rng, task, 1, 1)
+    name = "single-math-v1" if task.kind in REFERENCE_KINDS else "single-v1"
+    if rng.random() >= SECOND_TURN_SHARE:
+        prompt = prompts.ratings[name].format(question=task.text, answer=response, ref_answer_1=reference)
+        return prompt + rate(world, rng, task, response)
+    first = _task_of_kind(world, rng, task.kind)
+    prompt = prompts.ratings[f"{name}-multi-turn"].format(
+        question_1=first.text,
+        answer_1=_imperfect(world, rng, first, JUDGED_RIGHT, JUDGED_RIGHT),
+        ref_answer_1=_imperfect(world, rng, first, 1, 1),
+        question_2=task.text,
+        answer_2=response,
+        ref_answer_2=reference,
+    )
+    return prompt + rate(world, rng, task, response)
+
+
+def _comparison_document(world: World, rng: random.Random, prompts: Prompts) -> str:
+    task = draw_task(world, rng)
+    first, second = (_imperfect(world, rng, task, JUDGED_RIGHT, JUDGED_RIGHT) for _ in range(2))
+    prompt = prompts.comparison.format(instruction=task.text, output_1=first, output_2=second)
+    return prompt + compare(world, rng, task, first, second)
+
+
+def _imperfect(world: World, rng: random.Random, task: Task, content: float, in_format: float) -> str:
+    """A response that is right in content and in format with these probabilities."""
+    return write_response(world, rng, task, right=rng.random() < content, in_format=rng.random() < in_format)
+
+
+def _task_of_kind(world: World, rng: random.Random, kind: str, *, held_out: bool = False) -> Task:
+    return next(task for task in iter(lambda: draw_task(world, rng, held_out=held_out), None) if task.kind == kind)
 
 
 def draw_seed_tasks(world: World, seed: int, number: int) -> list[Task]:
@@ -306,6 +345,40 @@ def evaluation_tasks(world: World, seed: int, number: int) -> list[dict]:
         }
         for key, task in enumerate(_distinct_tasks(world, rng, number, held_out=True))
     ]
+
+
+def reference_outputs(world: World, seed: int, number: int) -> list[dict]:
+    """Return held-out tasks with good but not faultless responses, in AlpacaEval's format of outputs."""
+    rng = random.Random(f"reference outputs {seed}")
+    return [
+        {
+            "dataset": task.kind,
+            "instruction": task.text,
+            "output": _imperfect(world, rng, task, REFERENCE_CONTENT_RIGHT, REFERENCE_FORMAT_RIGHT),
+            "generator": "demo_reference",
+        }
+        for task in _distinct_tasks(world, rng, number, held_out=True)
+    ]
+
+
+def conversations(world: World, seed: int, number: int) -> tuple[list[dict], list[dict]]:
+    """Return questions of two turns and the reference answers to some, in MT-Bench's formats.
+
+    The kinds of task stand for MT-Bench's categories; the tasks are of held-out combinations.
+    """
+    rng = random.Random(f"conversations {seed}")
+    kinds = ["naming", *world.facts]
+    questions, references = [], []
+    for identity in range(1, number + 1):
+        kind = kinds[identity % len(kinds)]
+        turns = [_task_of_kind(world, rng, kind, held_out=True) for _ in range(2)]
+        questions.append({"question_id": identity, "category": kind, "turns": [task.text for task in turns]})
+        if kind in REFERENCE_KINDS:
+            answers = [_imperfect(world, rng, task, 1, 1) for task in turns]
+            references.append(
+                {"question_id": identity, "model_id": "reference", "choices": [{"index": 0, "turns": answers}]}
+            )
+    return questions, references
 
 
 def _distinct_tasks(world: World, rng: random.Random, number: int, *, held_out: bool = False) -> list[Task]:

@@ -58,7 +58,7 @@ def write_jsonl(path: str | Path, rows: Iterable[dict]) -> None:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def write_json(path: str | Path, content: dict) -> None:
+def write_json(path: str | Path, content: dict | list) -> None:
     """Write one indented JSON document, published whole by one rename."""
     with publish(path) as partial:
         partial.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
