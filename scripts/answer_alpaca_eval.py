@@ -1,0 +1,86 @@
+"""Let a checkpoint answer AlpacaEval's instructions, or take a baseline's published outputs (`--take FILE`)."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from isheep import program
+from isheep.alpaca import load_outputs, load_reference
+from isheep.engine import Request, Sampling
+from isheep.journal import Journal, complete_with_journal
+from isheep.prompts import chat_messages
+from isheep.records import unfinished_folder, write_json
+from isheep.seeds import derive_seed
+from isheep.writing import (
+    add_engine_arguments,
+    add_prompting_arguments,
+    add_sampling_argument,
+    open_requested_engine,
+)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Write one output for each of the reference's instructions, in its order."""
+    reference = load_reference(arguments.reference)
+    sampling = Sampling.model_validate_json(arguments.sampling)
+    requests = [
+        Request(
+            str(number),
+            prompt_for(row["instruction"], arguments),
+            sampling,
+            derive_seed(arguments.seed, row["instruction"]),
+        )
+        for number, row in enumerate(reference, start=1)
+    ]
+    journal = unfinished_folder(arguments.outputs)
+    engine = open_requested_engine(arguments, arguments.checkpoint)
+    completions = complete_with_journal(engine, requests, journal)
+    rows = [
+        {
+            "instruction": row["instruction"],
+            "output": completion.text,
+            "generator": arguments.generator,
+            "dataset": row["dataset"],
+        }
+        for row, completion in zip(reference, completions, strict=True)
+    ]
+    write_json(arguments.outputs, rows)
+    Journal(journal).remove()
+    print(f"{arguments.outputs}: {len(rows)} instructions answered")
+
+
+def prompt_for(instruction: str, arguments: argparse.Namespace) -> str | list[dict[str, str]]:
+    """Return the instruction as a chat, or as a text to continue."""
+    if arguments.chat:
+        return chat_messages(instruction, arguments.system_prompt)
+    return instruction + arguments.raw_suffix
+
+
+def take(arguments: argparse.Namespace) -> None:
+    """Check published outputs against the reference's instructions, and write them in its order."""
+    rows = load_outputs(arguments.take, load_reference(arguments.reference), arguments.model)
+    write_json(arguments.outputs, rows)
+    print(f"{arguments.outputs}: {len(rows)} outputs taken from {arguments.take}")
+
+
+shared = argparse.ArgumentParser(add_help=False)
+shared.add_argument("--reference", type=Path, required=True, help="reference outputs, JSON list or JSON Lines")
+shared.add_argument("--outputs", type=Path, required=True, help="JSON list to write, one row an instruction")
+
+parser = argparse.ArgumentParser(description=__doc__, parents=[shared])
+add_engine_arguments(parser)
+add_sampling_argument(parser)
+add_prompting_arguments(parser)
+parser.add_argument("--checkpoint", type=Path, required=True, help="folder with the weights that answer")
+parser.add_argument("--generator", required=True, help="name of the checkpoint in the outputs")
+parser.add_argument("--raw-suffix", default="", help="text put after an instruction that is answered raw")
+
+take_parser = argparse.ArgumentParser(description=take.__doc__, parents=[shared])
+take_parser.add_argument("--take", type=Path, required=True, help="published outputs, JSON list or JSON Lines")
+take_parser.add_argument("--model", help="take only the rows of this generator")
+
+if __name__ == "__main__":
+    if "--take" in sys.argv:
+        program.run(take, take_parser)
+    else:
+        program.run(main, parser)

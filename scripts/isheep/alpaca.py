@@ -1,0 +1,191 @@
+"""AlpacaEval: its settings, and the files that go into it: reference, outputs of a model, annotations.
+
+AlpacaEval shows a judge two outputs for each instruction, a reference's and a model's, and counts how often it
+prefers the model's (arXiv 2305.14387; AlpacaEval 2: arXiv 2404.04475). An annotation's `preference` runs from 1
+(`output_1`, the reference's) to 2 (`output_2`, the model's).
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from isheep.engine import Sampling
+from isheep.records import InputError, read_jsonl
+from isheep.settings import Settings
+
+REFERENCE_WINS, DRAW, MODEL_WINS = 1.0, 1.5, 2.0
+
+OLD_DRAW = 0
+"""How early annotation files write a draw (alpaca_eval 0.6.6, metrics/helpers.py, replaces it too)."""
+
+
+class AlpacaEvalSettings(Settings):
+    """AlpacaEval: a judge compares the answers of every checkpoint with a reference's."""
+
+    kind: Literal["alpaca_eval"]
+    """Pairwise comparison by the alpaca-eval package."""
+    reference: str
+    """File of reference outputs: a JSON list or JSON Lines of {instruction, output, generator, dataset (optional)}.
+    It gives both the instructions and the answers to compare with. AlpacaEval 2: the outputs of gpt4_1106_preview."""
+    annotator: str
+    """Folder with how the judge is asked: `configs.yaml` in alpaca-eval's own format, without its `fn_completions`.
+    config/annotators/weighted_alpaca_eval_gpt4_turbo is AlpacaEval 2's, alpaca_eval_gpt4 is AlpacaEval 1's."""
+    judge: str
+    """Which of `judges` compares."""
+    sampling: Sampling = Field(default_factory=lambda: Sampling(temperature=0.7, max_tokens=2048))
+    """How a checkpoint's answers are drawn. The paper does not say; the default is what alpaca-eval's own
+    configurations of models mostly have (models_configs of version 0.6.6)."""
+    raw_suffix: str = ""
+    """Put after an instruction when the untouched base model answers it raw, such as a newline."""
+    length_control: str | None = None
+    """File df_gamed.csv of the data set tatsu-lab/alpaca_eval on the Hugging Face hub, from which the
+    length-controlled win rate is fitted; null leaves that win rate out, with a note. Only for AlpacaEval 2's 805
+    instructions, in their published order."""
+
+
+def keep_package_offline() -> None:
+    """Let alpaca-eval and the libraries that it imports download nothing, and read no `.env` file, which may hold
+    secrets. To be called before the first import of alpaca-eval."""
+    os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", PYTHON_DOTENV_DISABLED="1")
+
+
+def load_reference(path: str | Path) -> list[dict]:
+    """Read reference outputs: rows with `instruction`, `output`, `generator`, and `dataset` (null where absent).
+
+    Raises InputError, naming file and row, for a torn file, a missing text, or an instruction given twice.
+    """
+    rows = [_output_row(row, f"{path}: row {number}") for number, row in enumerate(_read_rows(path), start=1)]
+    if not rows:
+        raise InputError(f"{path}: the file holds no outputs; fetch it again.")
+    _row_of_instruction(path, rows)
+    return rows
+
+
+def load_outputs(path: str | Path, reference: Sequence[dict], model: str | None = None) -> list[dict]:
+    """Read a model's outputs, as rows like the reference's and in the reference's order.
+
+    model: take only rows of this `generator`. Raises InputError as `load_reference` does, and unless there is
+    exactly one output for each of the reference's instructions.
+    """
+    rows = _rows_of_model(path, _read_rows(path), "generator", model)
+    rows = [_output_row(row, f"{path}: row {number}") for number, row in enumerate(rows, start=1)]
+    return _in_reference_order(path, rows, reference)
+
+
+def load_annotations(path: str | Path, reference: Sequence[dict], model: str | None = None) -> list[dict]:
+    """Read published annotations, in the reference's order, with all fields that they have.
+
+    A `preference` is from 1 to 2, or null where the judgment is missing. model: take only rows of this
+    `generator_2`. Raises InputError, naming file and row, for a torn file, a missing text, a preference outside its
+    range, unless there is exactly one annotation for each of the reference's instructions, and where no `output_1`
+    is the reference's.
+    """
+    rows = _rows_of_model(path, _read_rows(path), "generator_2", model)
+    rows = [_annotation_row(row, f"{path}: row {number}") for number, row in enumerate(rows, start=1)]
+    ordered = _in_reference_order(path, rows, reference)
+    if not any(row["output_1"] == answer["output"] for row, answer in zip(ordered, reference, strict=True)):
+        raise InputError(
+            f"{path}: no output_1 is the reference's output; the file compares with another reference, or has the "
+            "model's outputs first: take the file or the reference that belong together."
+        )
+    return ordered
+
+
+def _read_rows(path: str | Path) -> list[dict]:
+    """Read a JSON list of objects, or JSON Lines."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InputError(f"{path}: the file cannot be read ({reason}); correct the path or fetch it again.") from None
+    if not text.lstrip().startswith("["):
+        return read_jsonl(path)
+    try:
+        rows = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{path}: line {error.lineno} is not valid JSON ({error.msg} at column {error.colno}); the file may be "
+            "torn, fetch it again."
+        ) from None
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict):
+            raise InputError(f"{path}: row {number} is a JSON {type(row).__name__}, not an object; correct it.")
+    return rows
+
+
+def _rows_of_model(path: str | Path, rows: list[dict], key: str, model: str | None) -> list[dict]:
+    if model is None:
+        return rows
+    chosen = [row for row in rows if row.get(key) == model]
+    if not chosen:
+        names = ", ".join(sorted({str(row.get(key)) for row in rows})) or "none"
+        raise InputError(f"{path}: no row has {key} {model!r}; found: {names}.")
+    return chosen
+
+
+def _output_row(row: dict, where: str) -> dict:
+    _check_texts(row, ("instruction", "output", "generator"), where)
+    return {key: row.get(key) for key in ("instruction", "output", "generator", "dataset")}
+
+
+def _annotation_row(row: dict, where: str) -> dict:
+    _check_texts(row, ("instruction", "output_1", "output_2"), where)
+    found = row.get("preference")
+    missing = found is None or found != found
+    if not missing and (isinstance(found, bool) or not isinstance(found, int | float)):
+        raise InputError(f"{where}: preference: found {found!r}, but it must be a number from 1 to 2, or null.")
+    if not missing and found != OLD_DRAW and not REFERENCE_WINS <= found <= MODEL_WINS:
+        raise InputError(
+            f"{where}: preference: found {found}, but it runs from 1 (the reference) to 2 (the model); null where "
+            "the judgment is missing."
+        )
+    return row | {"preference": None if missing else DRAW if found == OLD_DRAW else float(found)}
+
+
+def _check_texts(row: dict, keys: Sequence[str], where: str) -> None:
+    for key in keys:
+        if not isinstance(row.get(key), str):
+            raise InputError(f"{where} has no text under {key!r} (found {row.get(key)!r}); add it.")
+
+
+def _row_of_instruction(path: str | Path, rows: Sequence[dict]) -> dict[str, dict]:
+    seen: dict[str, int] = {}
+    for number, row in enumerate(rows, start=1):
+        first = seen.setdefault(row["instruction"], number)
+        if first != number:
+            raise InputError(
+                f"{path}: rows {first} and {number} are for the same instruction ({_shortened(row['instruction'])}); "
+                "keep one of them."
+            )
+    return {row["instruction"]: row for row in rows}
+
+
+def _in_reference_order(path: str | Path, rows: Sequence[dict], reference: Sequence[dict]) -> list[dict]:
+    found = _row_of_instruction(path, rows)
+    asked = [row["instruction"] for row in reference]
+    without_row = [instruction for instruction in asked if instruction not in found]
+    if len(without_row) == len(asked):
+        raise InputError(
+            f"{path}: none of the reference's {len(asked)} instructions is among its {len(rows)} rows; it answers "
+            "another question set: take the file or the reference that belong together."
+        )
+    if without_row:
+        raise InputError(
+            f"{path}: {len(rows)} rows, but {len(without_row)} of the reference's {len(asked)} instructions have none, "
+            f"the first is {_shortened(without_row[0])}; complete the file."
+        )
+    if len(rows) > len(asked):
+        extra = next(instruction for instruction in found if instruction not in set(asked))
+        raise InputError(
+            f"{path}: {len(rows)} rows, but the reference has {len(asked)} instructions, and {_shortened(extra)} is "
+            "none of them; take the file or the reference that belong together."
+        )
+    return [found[instruction] for instruction in asked]
+
+
+def _shortened(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:57] + "...")

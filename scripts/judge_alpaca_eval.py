@@ -1,0 +1,103 @@
+"""Let a judge compare a model's outputs with AlpacaEval's reference, or take published annotations (`--take FILE`)."""
+
+import argparse
+import hashlib
+import sys
+from pathlib import Path
+
+from isheep import program
+from isheep.alpaca import keep_package_offline, load_annotations, load_outputs, load_reference
+from isheep.alpaca_annotator import judge_pairs, load_annotator
+from isheep.journal import Journal
+from isheep.judges import add_judge_arguments, open_requested_judge, usage
+from isheep.records import unfinished_folder, write_json
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Write one annotation for each instruction, in the reference's order, and what the judge has used."""
+    keep_package_offline()
+    reference = load_reference(arguments.reference)
+    outputs = load_outputs(arguments.outputs, reference)
+    annotator = load_annotator(arguments.annotator)
+    journal = unfinished_folder(arguments.annotations)
+    judge = open_requested_judge(arguments, journal)
+    judged = judge_pairs(reference, outputs, annotator, judge, arguments.seed, journal)
+    record = usage_record(
+        arguments.reference,
+        reference,
+        judge={"identity": judge.identity, "usage": usage(judge.settings, judged.completions)},
+        annotator=annotator.record,
+        seed=arguments.seed,
+        notes=judged.notes,
+    )
+    write_json(arguments.usage, record)
+    write_json(arguments.annotations, judged.annotations)
+    Journal(journal).remove()
+    report(arguments.annotations, judged.annotations)
+
+
+def take(arguments: argparse.Namespace) -> None:
+    """Check published annotations against the reference, and write them in its order."""
+    reference = load_reference(arguments.reference)
+    rows = load_annotations(arguments.take, reference, arguments.model)
+    notes = [
+        f"The annotations are taken from the file {arguments.take.name} (sha256 {sha256(arguments.take)}).",
+        *differences(rows, "output_1", reference, "the reference's output"),
+    ]
+    if arguments.outputs is not None:
+        outputs = load_outputs(arguments.outputs, reference)
+        notes += differences(rows, "output_2", outputs, "the model's output")
+    names = sorted({str(row["annotator"]) for row in rows if row.get("annotator")})
+    if arguments.annotator is not None and names and names != [arguments.annotator.name]:
+        notes.append(f"The annotations were made by {', '.join(names)}, not by {arguments.annotator.name}.")
+    annotator = {"name": ", ".join(names)} if names else None
+    record = usage_record(arguments.reference, reference, judge=None, annotator=annotator, seed=None, notes=notes)
+    write_json(arguments.usage, record)
+    write_json(arguments.annotations, rows)
+    report(arguments.annotations, rows)
+
+
+def differences(annotations: list[dict], key: str, outputs: list[dict], what: str) -> list[str]:
+    """A note where annotations compare other texts than those of `outputs`."""
+    count = sum(row[key] != output["output"] for row, output in zip(annotations, outputs, strict=True))
+    return [f"{count} of {len(annotations)} annotations compare another text than {what}."] if count else []
+
+
+def usage_record(reference_file: Path, reference: list[dict], **others) -> dict:
+    """What the annotations come from: judge and what it used, annotator, seed, notes, and the reference."""
+    generators = sorted({row["generator"] for row in reference})
+    return {**others, "reference": {"generator": ", ".join(generators), "sha256": sha256(reference_file)}}
+
+
+def sha256(file: Path) -> str:
+    """Hexadecimal digits."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def report(file: Path, annotations: list[dict]) -> None:
+    """Print how many judgments there are."""
+    missing = sum(row["preference"] is None for row in annotations)
+    print(f"{file}: {len(annotations)} pairs, {missing} without a judgment that can be read")
+
+
+shared = argparse.ArgumentParser(add_help=False)
+shared.add_argument("--reference", type=Path, required=True, help="reference outputs, JSON list or JSON Lines")
+shared.add_argument("--annotations", type=Path, required=True, help="JSON list to write, one row an instruction")
+shared.add_argument("--usage", type=Path, required=True, help="JSON to write: who judged, how, and what it took")
+
+parser = argparse.ArgumentParser(description=__doc__, parents=[shared])
+add_judge_arguments(parser)
+parser.add_argument("--outputs", type=Path, required=True, help="the model's outputs, JSON list or JSON Lines")
+parser.add_argument("--annotator", type=Path, required=True, help="folder that says how the judge is asked")
+
+take_parser = argparse.ArgumentParser(description=take.__doc__, parents=[shared])
+take_parser.add_argument("--take", type=Path, required=True, help="published annotations, JSON list or JSON Lines")
+take_parser.add_argument("--outputs", type=Path, nargs="?", help="published outputs that the annotations must be of")
+take_parser.add_argument("--annotator", type=Path, help="folder of the annotator that the annotations should be by")
+take_parser.add_argument("--model", help="take only the rows of this generator_2")
+
+if __name__ == "__main__":
+    if "--take" in sys.argv:
+        program.run(take, take_parser)
+    else:
+        program.run(main, parser)
