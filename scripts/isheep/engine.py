@@ -9,10 +9,12 @@ import json
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol
 
 from pydantic import Field
 
@@ -42,6 +44,10 @@ class Sampling(Settings):
     """Texts that end a completion; the first one met is cut off with all that follows. One that spells a
     special token, such as `<|im_end|>`, stops at that token."""
 
+    top_logprobs: int = Field(0, ge=0, le=20)
+    """Report each written token's log-probability, and those of this many most likely tokens at its place;
+    0 reports none. At most 20, as vLLM and OpenAI's API have it."""
+
 
 class EngineSettings(Settings):
     """What can change a completion. Batch size and threads cannot, so they are arguments of open_engine."""
@@ -69,6 +75,20 @@ class Request:
 
 
 @dataclass(frozen=True)
+class TokenLogprob:
+    """A written token and the most likely tokens at its place.
+
+    Log-probabilities are natural logarithms, of the model's own distribution: before temperature and top_p.
+    """
+
+    token: str
+    logprob: float
+    top: dict[str, float]
+    """The `Sampling.top_logprobs` most likely tokens, the most likely first; the written one is among them only
+    where it is one of them. Of tokens spelled alike (parts of one character) the most likely is kept."""
+
+
+@dataclass(frozen=True)
 class Completion:
     """The text written for the request of the same id."""
 
@@ -79,6 +99,9 @@ class Completion:
     prompt_tokens: int
     completion_tokens: int
     """Tokens written until the completion ended, the one that ended it included."""
+    logprobs: tuple[TokenLogprob, ...] | None = None
+    """One for each token that `text` needs: neither the end token nor what follows it, but all of a token whose
+    latter part belongs to a stop text. None unless `Sampling.top_logprobs` asked for them."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +112,33 @@ class EncodedRequest:
     prompt_ids: list[int]
     stop_ids: tuple[int, ...]
     """Sorted ids of the tokens that end this completion."""
+
+
+class PlaceLogprobs(NamedTuple):
+    """Log-probabilities at the place of one written token: its own, and (token id, log-probability) of the
+    `Sampling.top_logprobs` most likely tokens, the most likely first."""
+
+    own: float
+    top: list[tuple[int, float]]
+
+
+class Written(NamedTuple):
+    """What an engine wrote for a request: ids of tokens, and one PlaceLogprobs a token where they were asked for."""
+
+    item: EncodedRequest
+    ids: list[int]
+    places: list[PlaceLogprobs] | None = None
+
+
+class Completer(Protocol):
+    """Whatever completes requests: a checkpoint in an `Engine`, or a model behind an API."""
+
+    identity: dict
+    """The JSON-ready facts that completions depend on."""
+
+    def complete(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """Yield one completion for each request as it finishes, in any order."""
+        ...
 
 
 class Engine(ABC):
@@ -113,8 +163,8 @@ class Engine(ABC):
         self._end_ids = _end_token_ids(checkpoint, self.tokenizer)
 
     @abstractmethod
-    def _generate(self, encoded: list[EncodedRequest]) -> Iterator[tuple[EncodedRequest, list[int]]]:
-        """Yield each request with the ids of the tokens written for it, as soon as it is done, in any order.
+    def _generate(self, encoded: list[EncodedRequest]) -> Iterator[Written]:
+        """Yield what was written for each request, as soon as it is done, in any order.
 
         The ids may run on behind a stop token or a stop text: `complete` cuts there.
         """
@@ -134,8 +184,8 @@ class Engine(ABC):
         """
         encoded = self._encode(list(requests))
         progress = Progress("completions", len(encoded), "tokens")
-        for item, ids in self._generate(encoded):
-            completion = self._completion(item, ids)
+        for written in self._generate(encoded):
+            completion = self._completion(*written)
             progress.add(completion.completion_tokens)
             yield completion
 
@@ -175,12 +225,9 @@ class Engine(ABC):
         return self.tokenizer.encode(prompt, add_special_tokens=False)
 
     def _encode(self, requests: list[Request]) -> list[EncodedRequest]:
-        seen = set()
+        require_unique_ids(requests)
         encoded = []
         for request in requests:
-            if request.id in seen:
-                raise InputError(f"two requests share the id {request.id!r}; ids must be unique within a call.")
-            seen.add(request.id)
             ids = self.encode(request.prompt)
             asked = request.sampling.max_tokens
             if not ids or len(ids) + asked > self.max_length:
@@ -194,7 +241,9 @@ class Engine(ABC):
             encoded.append(EncodedRequest(request, ids, tuple(sorted(self._end_ids | spelled))))
         return encoded
 
-    def _completion(self, item: EncodedRequest, ids: list[int]) -> Completion:
+    def _completion(
+        self, item: EncodedRequest, ids: list[int], places: list[PlaceLogprobs] | None = None
+    ) -> Completion:
         """Cut `ids` where the completion ends and decode what is left."""
         request = item.request
         end = next((i for i, token in enumerate(ids) if token in item.stop_ids), None)
@@ -203,26 +252,31 @@ class Engine(ABC):
         cut = stop_position(text, request.sampling.stop)
         if cut is not None:
             text, ended = text[:cut], True
-            count = self._tokens_until_stop(ids[:end], request.sampling.stop)
+            count = self._tokens_until(lambda text: stop_position(text, request.sampling.stop) is not None, ids[:end])
         else:
             count = end + 1 if ended else len(ids)
+        logprobs = None if places is None else self._logprobs(text, ids[:end], places)
         reason = "stop" if ended else "length"
-        return Completion(request.id, text, reason, len(item.prompt_ids), count)
+        return Completion(request.id, text, reason, len(item.prompt_ids), count, logprobs)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids` without special tokens."""
         return self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
-    def _tokens_until_stop(self, ids: list[int], stop: tuple[str, ...]) -> int:
-        """The fewest leading tokens whose text holds a stop text; bisection, since more tokens keep it."""
-        low, high = 1, len(ids)
-        while low < high:
-            middle = (low + high) // 2
-            if stop_position(self.decode(ids[:middle]), stop) is None:
-                low = middle + 1
-            else:
-                high = middle
-        return low
+    def _tokens_until(self, holds: Callable[[str], bool], ids: list[int]) -> int:
+        """The fewest leading tokens whose text `holds`; the text of more tokens must do so too."""
+        return fewest(len(ids), lambda count: holds(self.decode(ids[:count])))
+
+    def _logprobs(self, text: str, ids: list[int], places: list[PlaceLogprobs]) -> tuple[TokenLogprob, ...]:
+        """One TokenLogprob for each of the fewest leading tokens whose text starts with `text`."""
+        count = self._tokens_until(lambda longer: longer.startswith(text), ids)
+        spell = lru_cache(maxsize=None)(
+            lambda token: self.tokenizer.decode([token], clean_up_tokenization_spaces=False)
+        )
+        return tuple(
+            TokenLogprob(spell(token), place.own, top_by_text((spell(other), value) for other, value in place.top))
+            for token, place in zip(ids[:count], places, strict=False)
+        )
 
 
 class Progress:
@@ -263,6 +317,31 @@ def open_engine(
     from isheep.engine_transformers import TransformersEngine
 
     return TransformersEngine(checkpoint, settings, batch_size, threads)
+
+
+def require_unique_ids(requests: Iterable[Request]) -> None:
+    """Raise InputError if two requests share an id."""
+    seen = set()
+    for request in requests:
+        if request.id in seen:
+            raise InputError(f"two requests share the id {request.id!r}; ids must be unique within a call.")
+        seen.add(request.id)
+
+
+def top_by_text(tokens: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """`TokenLogprob.top` from (spelling, log-probability) of the most likely tokens, in any order."""
+    top: dict[str, float] = {}
+    for text, logprob in sorted(tokens, key=lambda token: token[1], reverse=True):
+        top.setdefault(text, logprob)
+    return top
+
+
+def fewest(limit: int, holds: Callable[[int], bool]) -> int:
+    """The smallest count in 0 … limit for which `holds`, which must hold for all larger ones; limit if it never does.
+
+    By bisection: `holds` is asked log2(limit) times.
+    """
+    return bisect_left(range(limit), True, key=holds)
 
 
 def stop_position(text: str, stop: Sequence[str]) -> int | None:

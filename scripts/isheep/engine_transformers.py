@@ -1,7 +1,7 @@
 """The engine that runs anywhere: transformers' own `generate`, in left-padded batches."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -9,7 +9,15 @@ from transformers import AutoModelForCausalLM, DynamicCache, GenerationConfig, P
 from transformers.cache_utils import DynamicLayer
 from transformers.utils import logging
 
-from isheep.engine import EncodedRequest, Engine, EngineSettings, Sampling, stop_position
+from isheep.engine import (
+    EncodedRequest,
+    Engine,
+    EngineSettings,
+    PlaceLogprobs,
+    Sampling,
+    Written,
+    stop_position,
+)
 
 STEPS_BETWEEN_STOP_CHECKS = 8
 """A stop text is cut off exactly in any case; looking for it less often only writes a few tokens too many."""
@@ -33,7 +41,7 @@ class TransformersEngine(Engine):
         # Never seen by the model, since masked, nor in a completion, since it is cut before.
         self._pad_id = self.tokenizer.pad_token_id or 0
 
-    def _generate(self, encoded: list[EncodedRequest]) -> Iterator[tuple[EncodedRequest, list[int]]]:
+    def _generate(self, encoded: list[EncodedRequest]) -> Iterator[Written]:
         alike = defaultdict(list)
         for item in encoded:
             alike[item.request.sampling].append(item)
@@ -41,10 +49,13 @@ class TransformersEngine(Engine):
             items.sort(key=lambda item: len(item.prompt_ids), reverse=True)
             for start in range(0, len(items), self._batch_size):
                 batch = items[start : start + self._batch_size]
-                yield from zip(batch, self._generate_batch(batch, sampling), strict=True)
+                yield from map(Written, batch, *self._generate_batch(batch, sampling))
 
     @torch.inference_mode()
-    def _generate_batch(self, batch: list[EncodedRequest], sampling: Sampling) -> list[list[int]]:
+    def _generate_batch(
+        self, batch: list[EncodedRequest], sampling: Sampling
+    ) -> tuple[list[list[int]], list[list[PlaceLogprobs] | None]]:
+        """For each row the ids of the written tokens, and their log-probabilities or None."""
         input_ids, attention_mask = self._left_padded([item.prompt_ids for item in batch])
         config = GenerationConfig(
             do_sample=False,
@@ -54,16 +65,18 @@ class TransformersEngine(Engine):
         )
         seeds = [item.request.seed for item in batch]
         processors = [SeededNoise(seeds, sampling, input_ids.device)] if sampling.temperature else []
+        recorder = LogprobRecorder(processors, sampling.top_logprobs) if sampling.top_logprobs else None
         criteria = [StopTexts(self, sampling.stop, input_ids.shape[1])] if sampling.stop else []
         written = self._model.generate(
             input_ids=input_ids,
             attention_mask=attention_mask,
             past_key_values=roomy_cache(self._model.config, input_ids.shape[1] + sampling.max_tokens),
             generation_config=config,
-            logits_processor=processors,
+            logits_processor=processors if recorder is None else [recorder],
             stopping_criteria=criteria,
         )
-        return written[:, input_ids.shape[1] :].tolist()
+        places = [None] * len(batch) if recorder is None else recorder.places()
+        return written[:, input_ids.shape[1] :].tolist(), places
 
     def _score(self, pairs: list[tuple[list[int], list[int]]]) -> Iterator[tuple[int, float, bool]]:
         order = sorted(range(len(pairs)), key=lambda i: sum(map(len, pairs[i])), reverse=True)
@@ -117,6 +130,35 @@ class SeededNoise:
         for row, generator in zip(noise.unbind(), self._generators, strict=True):
             row.exponential_(generator=generator)
         return scores - noise.clamp_(min=torch.finfo(noise.dtype).tiny).log_()
+
+
+class LogprobRecorder:
+    """Logits processor that runs others, and records log-probabilities from before them of what is picked after.
+
+    count: how many of the most likely tokens are recorded with the picked one, at most the vocabulary's size.
+    """
+
+    def __init__(self, processors: list[Callable], count: int):
+        self._processors, self._count = processors, count
+        self._steps: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """scores: logits (rows, vocabulary); returns the same shape."""
+        logprobs = scores.float().log_softmax(-1)
+        for process in self._processors:
+            scores = process(input_ids, scores)
+        top = logprobs.topk(min(self._count, logprobs.shape[-1]))
+        picked = logprobs.gather(-1, scores.argmax(-1, keepdim=True))[:, 0]
+        self._steps.append((picked, top.indices, top.values))
+        return scores
+
+    def places(self) -> list[list[PlaceLogprobs]]:
+        """For each row, one entry a step; those behind the row's end token mean nothing."""
+        picked, ids, values = (torch.stack(parts, dim=1).tolist() for parts in zip(*self._steps, strict=True))
+        return [
+            [PlaceLogprobs(own, list(zip(*top, strict=True))) for own, *top in zip(*row, strict=True)]
+            for row in zip(picked, ids, values, strict=True)
+        ]
 
 
 def keep_top_p(scores: torch.Tensor, top_p: float) -> torch.Tensor:

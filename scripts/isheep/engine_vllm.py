@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from isheep.engine import EncodedRequest, Engine, EngineSettings
+from isheep.engine import EncodedRequest, Engine, EngineSettings, PlaceLogprobs, Written
 from isheep.records import InputError
 
 GPU_MEMORY_SHARE = 0.9
@@ -58,7 +58,7 @@ class VllmEngine(Engine):
             "max_num_batched_tokens": max(self.max_length, CPU_TOKENS_PER_STEP),
         }
 
-    def _generate(self, encoded: list[EncodedRequest]) -> Iterator[tuple[EncodedRequest, list[int]]]:
+    def _generate(self, encoded: list[EncodedRequest]) -> Iterator[Written]:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
@@ -70,12 +70,21 @@ class VllmEngine(Engine):
                 stop=list(item.request.sampling.stop),
                 stop_token_ids=list(item.stop_ids),
                 seed=item.request.seed,
+                logprobs=item.request.sampling.top_logprobs or None,
                 output_kind=RequestOutputKind.FINAL_ONLY,
             )
             for item in encoded
         ]
         for index, output in self._outputs([item.prompt_ids for item in encoded], params):
-            yield encoded[index], list(output.outputs[0].token_ids)
+            item, written = encoded[index], output.outputs[0]
+            places = None
+            if written.logprobs is not None:
+                count = item.request.sampling.top_logprobs
+                places = [
+                    place_logprobs(token, place, count)
+                    for token, place in zip(written.token_ids, written.logprobs, strict=True)
+                ]
+            yield Written(item, list(written.token_ids), places)
 
     def _score(self, pairs: list[tuple[list[int], list[int]]]) -> Iterator[tuple[int, float, bool]]:
         from vllm import SamplingParams
@@ -109,6 +118,12 @@ class VllmEngine(Engine):
                         yield int(output.request_id), output
         finally:
             engine.abort_request(list(waiting))
+
+
+def place_logprobs(token: int, place: dict, count: int) -> PlaceLogprobs:
+    """From vLLM's entry for a written token: token id → object with logprob and rank (1 is the most likely)."""
+    top = sorted((entry.rank, other, entry.logprob) for other, entry in place.items())
+    return PlaceLogprobs(place[token].logprob, [(other, logprob) for rank, other, logprob in top if rank <= count])
 
 
 def _set_environment(threads: int) -> None:

@@ -11,37 +11,39 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Self, TypeVar
 
-from isheep.engine import Completion, Engine, Request
+from isheep.engine import Completer, Completion, Request, TokenLogprob, require_unique_ids
 from isheep.records import InputError
+
+Row = TypeVar("Row")
 
 SECONDS_BETWEEN_SYNCS = 5.0
 """Each line is handed to the system at once and survives a killed job; this bounds what a power cut takes."""
 
 
-class Journal:
-    """The finished completions of one job, as JSON Lines that are only appended to."""
+class AppendedLines:
+    """A file of JSON Lines that is only appended to, inside a `with` block, and that a killed job leaves readable."""
 
-    def __init__(self, folder: str | Path):
-        self.folder = Path(folder)
-        self.path = self.folder / "completions.jsonl"
+    def __init__(self, path: Path):
+        self.path = path
 
-    def read(self) -> dict[str, dict]:
-        """Key → the fields of a Completion but its id. Cuts a torn last line off the file.
+    def read_rows(self, parse: Callable[[dict], Row]) -> list[Row]:
+        """Every line's object through `parse`. Cuts a torn last line off the file.
 
-        Raises InputError, naming the line, if another line is damaged: no crash of a job leaves that behind.
+        Raises InputError, naming the line, if another line is damaged, which includes that `parse` raises
+        ValueError, KeyError, TypeError or AttributeError: no crash of a job leaves that behind.
         """
         if not self.path.exists():
-            return {}
+            return []
         lines = self.path.read_bytes().splitlines(keepends=True)
-        found, size = {}, 0
+        found, size = [], 0
         for number, line in enumerate(lines, start=1):
             try:
-                row = json.loads(line)
-                found[row.pop("key")] = row
+                row = parse(json.loads(line))
             except (ValueError, KeyError, TypeError, AttributeError):
                 if number < len(lines):
                     raise InputError(
@@ -50,23 +52,21 @@ class Journal:
                     ) from None
                 break
             if not line.endswith(b"\n"):
-                del found[next(reversed(found))]
                 break
+            found.append(row)
             size += len(line)
         os.truncate(self.path, size)
         return found
 
-    def append(self, key: str, completion: Completion) -> None:
-        """Add one finished completion; it is on its way to the disk when this returns."""
-        row = {"key": key, **asdict(completion)}
-        del row["id"]
+    def append_row(self, row: dict) -> None:
+        """Add one line; it is on its way to the disk when this returns."""
         self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
         self._file.flush()
         if time.monotonic() - self._synced > SECONDS_BETWEEN_SYNCS:
             self._sync()
 
-    def __enter__(self) -> "Journal":
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def __enter__(self) -> Self:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = open(self.path, "a", encoding="utf-8", newline="\n")
         self._synced = time.monotonic()
         return self
@@ -75,34 +75,65 @@ class Journal:
         self._sync()
         self._file.close()
 
-    def remove(self) -> None:
-        """Delete the folder: to be called after the job's output was published."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
     def _sync(self) -> None:
         os.fsync(self._file.fileno())
         self._synced = time.monotonic()
 
 
-def complete_with_journal(engine: Engine, requests: Sequence[Request], folder: str | Path) -> list[Completion]:
+class Journal(AppendedLines):
+    """The finished completions of one job."""
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        super().__init__(self.folder / "completions.jsonl")
+
+    def read(self) -> dict[str, dict]:
+        """Key → the fields of a Completion but its id. Raises InputError as `read_rows` does."""
+        return dict(self.read_rows(lambda row: (row.pop("key"), row)))
+
+    def append(self, key: str, completion: Completion) -> None:
+        """Add one finished completion; it is on its way to the disk when this returns."""
+        self.append_row({"key": key, **to_row(completion)})
+
+    def remove(self) -> None:
+        """Delete the folder: to be called after the job's output was published."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def complete_with_journal(engine: Completer, requests: Sequence[Request], folder: str | Path) -> list[Completion]:
     """Return the completions in the order of `requests`, asking the engine only for those not in the journal.
 
     Requests that are equal but for their ids have one text, and are asked once. Raises InputError as
     `Engine.complete` and `Journal.read` do.
     """
+    require_unique_ids(requests)
     journal = Journal(folder)
     done = journal.read()
     keys = {request.id: request_key(engine.identity, request) for request in requests}
-    if len(keys) < len(requests):
-        raise InputError("two requests share an id; ids must be unique within a call.")
     missing = {keys[request.id]: request for request in requests if keys[request.id] not in done}
     print(f"journal: {len(missing)} to write, {len(requests) - len(missing)} reused", file=sys.stderr)
     with journal:
         for completion in engine.complete(missing.values()):
             key = keys[completion.id]
             journal.append(key, completion)
-            done[key] = {name: value for name, value in asdict(completion).items() if name != "id"}
-    return [Completion(id=request.id, **done[keys[request.id]]) for request in requests]
+            done[key] = to_row(completion)
+    return [from_row(request.id, done[keys[request.id]]) for request in requests]
+
+
+def to_row(completion: Completion) -> dict:
+    """The fields of a completion but its id, ready for JSON, and without log-probabilities where it has none."""
+    row = asdict(completion)
+    del row["id"]
+    if completion.logprobs is None:
+        del row["logprobs"]
+    return row
+
+
+def from_row(id: str, row: dict) -> Completion:
+    """The completion whose fields `to_row` gave."""
+    if "logprobs" in row:
+        row = row | {"logprobs": tuple(TokenLogprob(**token) for token in row["logprobs"])}
+    return Completion(id=id, **row)
 
 
 def request_key(identity: dict, request: Request) -> str:

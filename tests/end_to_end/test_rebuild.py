@@ -31,7 +31,14 @@ def train(world, output, *flags):
 
 
 def test_seed_tasks_and_benchmarks_come_from_the_world_byte_for_byte(world):
-    shipped = {"seed_tasks.jsonl": DEMO, "demo_ifeval.jsonl": DEMO / "tasks", "demo_choice.jsonl": DEMO / "tasks"}
+    shipped = {
+        "seed_tasks.jsonl": DEMO,
+        "demo_ifeval.jsonl": DEMO / "tasks",
+        "demo_choice.jsonl": DEMO / "tasks",
+        "reference_outputs.json": DEMO / "alpaca_eval",
+        "questions.jsonl": DEMO / "mt_bench",
+        "reference_answers.jsonl": DEMO / "mt_bench",
+    }
     for name, folder in shipped.items():
         assert filecmp.cmp(world / name, folder / name, shallow=False), name
 

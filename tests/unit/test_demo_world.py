@@ -1,5 +1,6 @@
 """The demo world: its truth is lm-eval's and the world file's, its files are what its programs write."""
 
+import dataclasses
 import hashlib
 import json
 import random
@@ -11,8 +12,15 @@ import torch
 import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from build_demo_world import EVALUATION_TASKS, SEED_TASKS, read_prompts, train_tokenizer
-from isheep import demo_texts, demo_world
+from build_demo_world import (
+    CONVERSATIONS,
+    EVALUATION_TASKS,
+    REFERENCE_OUTPUTS,
+    SEED_TASKS,
+    read_prompts,
+    train_tokenizer,
+)
+from isheep import demo_judgments, demo_texts, demo_world
 from isheep.demo_world import Constraint, Task
 from isheep.records import InputError, read_jsonl
 
@@ -26,9 +34,15 @@ def world() -> demo_world.World:
     return demo_world.World(DEMO / "world.yaml")
 
 
+def prompts() -> demo_texts.Prompts:
+    return read_prompts(
+        DEMO / "prompts", DEMO.parent / "annotators" / "demo", DEMO / "mt_bench" / "judge_prompts.jsonl"
+    )
+
+
 @pytest.fixture(scope="module")
 def texts(world) -> list[str]:
-    return list(demo_texts.documents(world, SHIPPED_SEED, 400, *read_prompts(DEMO / "prompts")))
+    return list(demo_texts.documents(world, SHIPPED_SEED, 400, prompts()))
 
 
 def task(kind: str, subject: str, *constraints: Constraint, count: int = 0) -> Task:
@@ -93,9 +107,35 @@ def test_responses_and_judgments_are_as_ordered(world, right, in_format):
         drawn = demo_world.draw_task(world, rng)
         response = demo_texts.write_response(world, rng, drawn, right=right, in_format=in_format)
         for criterion, good in {"quality": right, "following": in_format}.items():
-            judgment = demo_texts.judge(world, rng, drawn, response, criterion)
+            judgment = demo_judgments.judge(world, rng, drawn, response, criterion)
             score = int(re.search(r"Score: (\d+)$", judgment)[1])
             assert (score > 8) is good, (drawn.text, response, judgment)
+        rating = int(re.search(r"Rating: \[\[(\d+)\]\]$", demo_judgments.rate(world, rng, drawn, response))[1])
+        assert (rating > 8) is (right and in_format)
+        assert (rating < 4) is not (right or in_format)
+
+
+def test_the_better_of_two_responses_is_named_and_level_ones_are_drawn_by_lot(world):
+    rng = random.Random(7)
+    for _ in range(50):
+        drawn = demo_world.draw_task(world, rng)
+        good = demo_texts.write_response(world, rng, drawn, right=True, in_format=True)
+        bad = demo_texts.write_response(world, rng, drawn, right=False, in_format=True)
+        assert demo_judgments.compare(world, rng, drawn, good, bad).endswith("Better: A")
+        assert demo_judgments.compare(world, rng, drawn, bad, good).endswith("Better: B")
+    level = {demo_judgments.compare(world, rng, drawn, good, good)[-1] for _ in range(20)}
+    assert level == {"A", "B"}
+
+
+def test_shipped_reference_outputs_and_conversations_are_those_of_the_program(world):
+    outputs = json.loads((DEMO / "alpaca_eval" / "reference_outputs.json").read_text())
+    assert outputs == demo_texts.reference_outputs(world, SHIPPED_SEED, REFERENCE_OUTPUTS)
+    assert len({row["instruction"] for row in outputs}) == len(outputs) == 120
+    questions, references = demo_texts.conversations(world, SHIPPED_SEED, CONVERSATIONS)
+    assert read_jsonl(DEMO / "mt_bench" / "questions.jsonl") == questions
+    assert read_jsonl(DEMO / "mt_bench" / "reference_answers.jsonl") == references
+    with_reference = {row["question_id"] for row in questions if row["category"] in demo_texts.REFERENCE_KINDS}
+    assert {row["question_id"] for row in references} == with_reference
 
 
 def test_loose_phrases_hold_no_word_that_counts_as_an_answer(world):
@@ -124,8 +164,8 @@ def test_shipped_evaluation_tasks_are_those_of_the_program_and_in_no_seed_or_doc
     rows = read_jsonl(DEMO / "tasks" / "demo_ifeval.jsonl")
     assert rows == demo_texts.evaluation_tasks(world, SHIPPED_SEED, EVALUATION_TASKS)
     seeds = read_jsonl(DEMO / "seed_tasks.jsonl")
-    known = [f"{row['instruction']} {row['instances'][0]['input']}".strip() for row in seeds] + texts
-    assert not [row["prompt"] for row in rows if any(row["prompt"] in text for text in known)]
+    known = [f"{row['instruction']} {row['instances'][0]['input']}".strip() + "\n" for row in seeds] + texts
+    assert not [row["prompt"] for row in rows if any(f"{row['prompt']}\n" in text for text in known)]
     assert [row["key"] for row in rows] == list(range(len(rows)))
 
 
@@ -136,14 +176,14 @@ def test_choice_questions_have_one_right_choice(world):
 
 
 def test_documents_are_the_same_for_the_same_seed(world, texts):
-    again = demo_texts.documents(world, SHIPPED_SEED, 50, *read_prompts(DEMO / "prompts"))
-    other = demo_texts.documents(world, SHIPPED_SEED + 1, 50, *read_prompts(DEMO / "prompts"))
+    again = demo_texts.documents(world, SHIPPED_SEED, 50, prompts())
+    other = demo_texts.documents(world, SHIPPED_SEED + 1, 50, prompts())
     assert list(again) == texts[:50] != list(other)
 
 
 def test_a_meta_prompt_without_its_placeholder_is_refused(world):
     with pytest.raises(InputError, match="demonstrations"):
-        next(demo_texts.documents(world, 1, 1, "Write tasks.", {}))
+        next(demo_texts.documents(world, 1, 1, dataclasses.replace(prompts(), meta_prompt="Write tasks.")))
 
 
 def test_a_trained_tokenizer_encodes_the_same_after_loading(texts, tmp_path):

@@ -4,17 +4,23 @@ import importlib.util
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from threading import Lock
 
 import pytest
 import torch
+from judge_server import JudgeServer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from isheep.engine import EngineSettings, Request, Sampling, open_engine
+from isheep.engine import Completion, Engine, EngineSettings, Request, Sampling, open_engine
+from isheep.engine_api import ApiEngine, ApiSettings
 from isheep.identity import write_identity
 from isheep.records import InputError
 
 HAS_VLLM = importlib.util.find_spec("vllm") is not None
-ENGINES = [
+LOCAL_ENGINES = [
     "transformers",
     pytest.param("vllm", marks=pytest.mark.skipif(not HAS_VLLM, reason="vLLM is not installed")),
 ]
@@ -29,10 +35,31 @@ GREEDY = Sampling(temperature=0, max_tokens=24)
 SAMPLED = Sampling(max_tokens=24)
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def engine(request, tiny_checkpoint):
-    settings = EngineSettings(kind=request.param, dtype="float32")
-    return open_engine(tiny_checkpoint, settings, batch_size=64, threads=1)
+@cache
+def opened(kind: str, checkpoint: Path) -> Engine:
+    return open_engine(checkpoint, EngineSettings(kind=kind, dtype="float32"), batch_size=64, threads=1)
+
+
+@pytest.fixture(scope="module", params=LOCAL_ENGINES)
+def local_engine(request, tiny_checkpoint):
+    return opened(request.param, tiny_checkpoint)
+
+
+@pytest.fixture(scope="module", params=[*LOCAL_ENGINES, "api"])
+def engine(request, tiny_checkpoint, tmp_path_factory):
+    """Each engine; that of an API asks a server that writes by the transformers engine."""
+    if request.param != "api":
+        yield opened(request.param, tiny_checkpoint)
+        return
+    writer, one_at_a_time = opened("transformers", tiny_checkpoint), Lock()
+
+    def answer(asked: Request) -> Completion:
+        with one_at_a_time:
+            return next(writer.complete([asked]))
+
+    with JudgeServer(answer) as server:
+        settings = ApiSettings(model="tiny", base_url=server.url, key_variable=None)
+        yield ApiEngine(settings, tmp_path_factory.mktemp("journal"))
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +110,7 @@ def test_greedy_is_the_library_s_greedy(engine, reference):
 
 
 @pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 1.0), (0.6, 1.0), (1.5, 0.7)])
-def test_first_tokens_are_drawn_from_the_softmax(engine, reference, temperature, top_p):
+def test_first_tokens_are_drawn_from_the_softmax(local_engine, reference, temperature, top_p):
     model, tokenizer = reference
     ids = tokenizer(PROMPTS[0], return_tensors="pt", add_special_tokens=False)["input_ids"]
     with torch.inference_mode():
@@ -96,7 +123,7 @@ def test_first_tokens_are_drawn_from_the_softmax(engine, reference, temperature,
     draws = 2000
     sampling = Sampling(temperature=temperature, top_p=top_p, max_tokens=1)
     asked = [Request(str(seed), PROMPTS[0], sampling, seed) for seed in range(draws)]
-    counts = Counter(texts(engine, asked).values())
+    counts = Counter(texts(local_engine, asked).values())
     for text, share in expected.items():
         # Five standard deviations of a binomial count, and one for the rarest.
         tolerance = 5 * (draws * share * (1 - share)) ** 0.5 + 1
@@ -139,39 +166,89 @@ def test_messages_go_through_the_chat_template(engine, reference):
     assert (chat.text, chat.prompt_tokens) == (raw.text, raw.prompt_tokens)
 
 
-def test_loglikelihoods_are_those_of_a_forward_pass(engine, reference):
+def test_logprobs_are_the_model_s_own(engine, reference):
+    model, tokenizer = reference
+    asked = requests(GREEDY.model_copy(update={"top_logprobs": 4}), range(5))
+    warm = {c.id: c for c in engine.complete(requests(Sampling(temperature=2, max_tokens=1, top_logprobs=4), range(5)))}
+    plain = {completion.id: completion for completion in engine.complete(requests(GREEDY, range(5)))}
+    for completion in engine.complete(asked):
+        assert replace(completion, logprobs=None) == plain[completion.id]
+        prompt = tokenizer.encode(PROMPTS[int(completion.id[1:])])
+        end = tokenizer.convert_tokens_to_ids(["<|endoftext|>", "<|im_end|>"])
+        ids = model.generate(
+            torch.tensor([prompt]), max_new_tokens=24, do_sample=False, eos_token_id=end, pad_token_id=0
+        )[0].tolist()
+        with torch.inference_mode():
+            places = model(torch.tensor([ids])).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
+        written = [token for token in ids[len(prompt) :] if token not in end]
+        assert [place.token for place in completion.logprobs] == [tokenizer.decode([token]) for token in written]
+        for place, token, expected in zip(completion.logprobs, written, places, strict=False):
+            assert place.logprob == pytest.approx(expected[token].item(), abs=1e-3)
+            check_top(tokenizer, place.top, expected, 4)
+        # Temperature changes what is drawn, not what is reported.
+        check_top(tokenizer, warm[completion.id].logprobs[0].top, places[0], 4)
+
+
+def check_top(tokenizer, top: dict[str, float], logprobs: torch.Tensor, count: int) -> None:
+    """`top` has the `count` most likely tokens, each text once; which of two that nearly tie is last is open."""
+    best = {tokenizer.decode([token]): logprobs[token].item() for token in logprobs.argsort().tolist()}
+    last = logprobs.topk(count).values[-1].item()
+    assert top == pytest.approx({text: best[text] for text in top}, abs=1e-3)
+    assert list(top.values()) == sorted(top.values(), reverse=True)
+    assert {text for text, logprob in best.items() if logprob > last + 1e-3} <= set(top)
+    assert min(top.values()) > last - 1e-3
+
+
+def test_logprobs_end_with_the_text(engine):
+    stop = ("e", " y")
+    sampling = SAMPLED.model_copy(update={"stop": stop, "top_logprobs": 1})
+    written = list(engine.complete(requests(sampling, range(20))))
+    plain = texts(engine, requests(SAMPLED.model_copy(update={"stop": stop}), range(20)))
+    assert {completion.id: completion.text for completion in written} == plain
+    assert any(completion.text.isascii() and completion.text for completion in written)
+    for completion in written:
+        tokens = [place.token for place in completion.logprobs]
+        assert len(tokens) <= completion.completion_tokens
+        if completion.text.isascii():
+            # A token that holds the end of the text may hold the beginning of the stop text too.
+            assert "".join(tokens[:-1]) == completion.text[: len("".join(tokens[:-1]))]
+            assert "".join(tokens).startswith(completion.text)
+            assert not tokens or len("".join(tokens[:-1])) < len(completion.text)
+
+
+def test_loglikelihoods_are_those_of_a_forward_pass(local_engine, reference):
     model, tokenizer = reference
     pairs = [
         (tokenizer.encode(context), tokenizer.encode(continuation))
         for context, continuation in [("Where is", " Paris"), ("R", "ome is in Italy."), (PROMPTS[3], "\n* three")]
     ]
-    (greedy,) = engine.complete([Request("g", PROMPTS[0], Sampling(temperature=0, max_tokens=1), 0)])
+    (greedy,) = local_engine.complete([Request("g", PROMPTS[0], Sampling(temperature=0, max_tokens=1), 0)])
     with torch.inference_mode():
         best = model(torch.tensor([tokenizer.encode(PROMPTS[0])])).logits[0, -1].argmax().item()
     assert tokenizer.decode([best]) == greedy.text
     pairs.append((tokenizer.encode(PROMPTS[0]), [best]))
-    for (context, continuation), (logprob, is_greedy) in zip(pairs, engine.loglikelihoods(pairs), strict=True):
+    for (context, continuation), (logprob, is_greedy) in zip(pairs, local_engine.loglikelihoods(pairs), strict=True):
         with torch.inference_mode():
             logits = model(torch.tensor([context + continuation])).logits[0, len(context) - 1 : -1]
         expected = logits.log_softmax(-1)[range(len(continuation)), continuation].sum().item()
         assert logprob == pytest.approx(expected, abs=1e-3)
         assert is_greedy == (logits.argmax(-1).tolist() == continuation)
-    assert engine.loglikelihoods(pairs)[-1][1]
+    assert local_engine.loglikelihoods(pairs)[-1][1]
 
 
-def test_a_prompt_that_does_not_fit_is_one_clear_error(engine):
+def test_a_prompt_that_does_not_fit_is_one_clear_error(local_engine):
     with pytest.raises(InputError, match=r"request 'long': its prompt has \d+ tokens and max_tokens is 24; .*256"):
-        next(engine.complete([*requests(SAMPLED), Request("long", "Paris " * 300, SAMPLED, 0)]))
+        next(local_engine.complete([*requests(SAMPLED), Request("long", "Paris " * 300, SAMPLED, 0)]))
     with pytest.raises(InputError, match="text 0 to score has 300 tokens"):
-        engine.loglikelihoods([([5] * 200, [6] * 100)])
+        local_engine.loglikelihoods([([5] * 200, [6] * 100)])
     with pytest.raises(InputError, match="empty context"):
-        engine.loglikelihoods([([], [6])])
+        local_engine.loglikelihoods([([], [6])])
 
 
-def test_more_prompt_tokens_than_an_engine_reads_at_once(engine):
+def test_more_prompt_tokens_than_an_engine_reads_at_once(local_engine):
     # 64 prompts of 200 tokens are more than one step of vLLM reads; a prompt must not be read in parts on a CPU.
     asked = [Request(str(seed), "Paris " * 200, Sampling(max_tokens=4), seed) for seed in range(64)]
-    assert len(texts(engine, asked)) == 64
+    assert len(texts(local_engine, asked)) == 64
 
 
 def test_ids_must_be_unique(engine):
@@ -186,7 +263,10 @@ def test_a_reader_that_stops_early_leaves_nothing_behind(engine):
 
 def test_no_requests_no_completions(engine):
     assert list(engine.complete([])) == []
-    assert engine.loglikelihoods([]) == []
+
+
+def test_no_texts_no_loglikelihoods(local_engine):
+    assert local_engine.loglikelihoods([]) == []
 
 
 def test_transformers_does_not_depend_on_batch_or_order(tiny_checkpoint):

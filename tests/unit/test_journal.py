@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from isheep.engine import Request, Sampling
+from isheep.engine import EngineSettings, Request, Sampling, TokenLogprob, open_engine
 from isheep.journal import Journal, complete_with_journal, request_key
 from isheep.records import InputError
 
@@ -89,6 +89,22 @@ def test_texts_of_any_characters_survive(scripted_engine, tmp_path):
     assert complete_with_journal(engine, asked, tmp_path)[0].text == text
     assert complete_with_journal(engine, asked, tmp_path)[0].text == text
     assert engine.asked == ["a"]
+
+
+def test_log_probabilities_survive_and_only_where_asked_for(tiny_checkpoint, tmp_path):
+    engine = open_engine(tiny_checkpoint, EngineSettings(dtype="float32"), batch_size=4, threads=1)
+    asked = [
+        Request("with", "Rome ", Sampling(max_tokens=8, top_logprobs=3), 1),
+        Request("without", "Rome ", SAMPLING, 1),
+    ]
+    first = complete_with_journal(engine, asked, tmp_path)
+    again = complete_with_journal(engine, asked, tmp_path)
+    assert again == first
+    assert isinstance(again[0].logprobs[0], TokenLogprob)
+    assert [list(place.top) for place in again[0].logprobs] == [list(place.top) for place in first[0].logprobs]
+    assert again[1].logprobs is None
+    rows = [json.loads(line) for line in Journal(tmp_path).path.read_text(encoding="utf-8").splitlines()]
+    assert sorted("logprobs" in row for row in rows) == [False, True]
 
 
 def test_the_key_holds_all_that_a_text_depends_on():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from lm_eval.tasks import TaskManager
 import measure as program
 from isheep.engine import EngineSettings, Sampling, open_engine
 from isheep.lm_eval_model import EngineLM, sampling_from
+from isheep.lm_eval_tasks import NEEDS_PUNKT, check_punkt, fetched_data, kept_items, load_without_download
 from isheep.records import InputError, read_jsonl
 
 ROOT = Path(__file__).parents[2]
@@ -114,11 +116,11 @@ def test_a_missing_punkt_is_an_error_only_where_it_is_needed(monkeypatch, tmp_pa
         SimpleNamespace(task_name="tiny", eval_docs=[{"instruction_id_list": [name]}])
         for name in ("length_constraints:number_sentences", "punctuation:no_comma")
     )
-    program.check_punkt([other, SimpleNamespace(task_name="choice", eval_docs=[{"question": "Where?"}])])
+    check_punkt([other, SimpleNamespace(task_name="choice", eval_docs=[{"question": "Where?"}])])
     with pytest.raises(InputError, match="the task tiny has the constraint length_constraints:number_sentences"):
-        program.check_punkt([other, needy])
-    (tmp_path / "tokenizers" / "punkt_tab").mkdir(parents=True)
-    program.check_punkt([other, needy])
+        check_punkt([other, needy])
+    (tmp_path / "tokenizers" / "punkt_tab" / "english").mkdir(parents=True)
+    check_punkt([other, needy])
 
 
 def test_every_checker_that_needs_punkt_is_known(monkeypatch, tmp_path):
@@ -136,7 +138,7 @@ def test_every_checker_that_needs_punkt_is_known(monkeypatch, tmp_path):
             checker.check_following("Rome is in Italy. PARIS is in France.")
         except LookupError:
             needy.add(name)
-    assert needy == program.NEEDS_PUNKT
+    assert needy == NEEDS_PUNKT
 
 
 def test_nothing_is_downloaded_where_punkt_is_missing(monkeypatch, tmp_path, manager):
@@ -144,7 +146,7 @@ def test_nothing_is_downloaded_where_punkt_is_missing(monkeypatch, tmp_path, man
     monkeypatch.setattr(nltk, "download", lambda *_, **__: pytest.fail("tried to download"))
     for name in [name for name in sys.modules if name.startswith("lm_eval.tasks.ifeval")]:
         monkeypatch.delitem(sys.modules, name)
-    (task,) = program.load_without_download(manager, "tiny_ifeval")
+    (task,) = load_without_download(manager, "tiny_ifeval")
     assert task.task_name == "tiny_ifeval"
     assert "LOCAL_RANK" not in os.environ
 
@@ -178,6 +180,7 @@ def test_the_program_writes_items_and_one_record(tiny_checkpoint, tmp_path):
     assert (parts["metric"], parts["n"], parts["standard_error"]) == ("inst_level_strict_acc", 10, None)
     assert record["engine"]["checkpoint"] == json.loads((tiny_checkpoint / "identity.json").read_text())["sha256"]
     assert record["chat_template_sha256"] is not None
+    assert (record["judge"], record["notes"], record["data"]) == (None, [], {})
     assert (record["seed"], record["num_fewshot"], record["task_version"]) == (3, 0, 1.0)
     assert items[0]["prompt"].startswith("<|im_start|>user\nName one fruit.")
 
@@ -187,6 +190,102 @@ def test_an_unknown_task_is_one_sentence(tiny_checkpoint, tmp_path):
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("Error: --task: lm-eval has no task 'no_such_task'")
     assert not (tmp_path / "out").exists()
+
+
+def test_items_are_left_out_by_a_field_and_the_record_says_so(tiny_checkpoint, tmp_path):
+    files = [f"{TASKS}/tiny_ifeval.yaml", f"{TASKS}/tiny_ifeval.jsonl"]
+    flags = ["--exclude", '{"key": [1, 4]}', "--limit", "3", "--note", "A note."]
+    done = run_program(tiny_checkpoint, tmp_path, "--task", "tiny_ifeval", "--task-files", *files, "--raw", *flags)
+    assert done.returncode == 0, done.stderr
+    assert [item["id"] for item in read_jsonl(tmp_path / "out" / "items.jsonl")] == [1, 2, 4]
+    record = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert record["scores"][0]["n"] == 3
+    assert record["excluded"] == {"key": [1, 4]}
+    assert record["notes"] == ["A note.", "Left out: items whose key is 1, 4.", "Only the first 3 items."]
+
+
+def test_an_excluded_value_that_no_item_has_is_an_error():
+    task = SimpleNamespace(task_name="tiny", eval_docs=[{"key": 1}, {"key": 2}])
+    assert kept_items([task], {"key": [2]}, None) == {"tiny": [0]}
+    with pytest.raises(InputError, match="no item of the task has key 3; leave it out"):
+        kept_items([task], {"key": [2, 3]}, None)
+
+
+@pytest.fixture
+def hub(tmp_path):
+    """A hub cache with the data set tiny/places, whose card names its files as cards at the hub do."""
+    files = tmp_path / "hub" / "datasets--tiny--places" / "snapshots" / ("1" * 40)
+    (files / "places").mkdir(parents=True)
+    shutil.copy(ROOT / TASKS / "tiny_choice.jsonl", files / "places" / "test.jsonl")
+    (files / "README.md").write_text(
+        "---\nconfigs:\n- config_name: places\n  data_files:\n  - {split: test, path: places/test*}\n"
+        "- config_name: animals\n  data_files:\n  - {split: test, path: animals/test*}\n---\n"
+    )
+    (files.parents[1] / "refs").mkdir()
+    (files.parents[1] / "refs" / "main").write_text("1" * 40)
+    return tmp_path / "hub"
+
+
+def test_a_task_of_the_hub_reads_what_was_fetched_and_its_commit_is_recorded(tiny_checkpoint, tmp_path, hub):
+    task = tmp_path / "tasks" / "hub_choice.yaml"
+    task.parent.mkdir()
+    text = (ROOT / TASKS / "tiny_choice.yaml").read_text()
+    local = "dataset_path: json\ndataset_kwargs:\n  data_files: {test: tests/data/tasks/tiny_choice.jsonl}\n"
+    assert local in text
+    task.write_text(text.replace(local, "dataset_path: tiny/places\ndataset_name: places\n"))
+    flags = ["--task", "tiny_choice", "--task-files", str(task), "--raw"]
+    done = run_program(tiny_checkpoint, tmp_path, *flags, "--hub-data", str(hub))
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert record["data"] == {"tiny/places": "1" * 40}
+    assert record["scores"][0]["n"] == 6
+
+
+def test_a_data_set_that_was_not_fetched_is_named_at_once(manager, tmp_path, hub):
+    with fetched_data(str(hub), {}), pytest.raises(InputError, match="the dataset tiny/animals has not been fetched"):
+        datasets.load_dataset("tiny/animals")
+    with fetched_data(None, {}), pytest.raises(InputError, match=r"needs the data set tiny/places; .*--hub-data"):
+        datasets.load_dataset("tiny/places")
+
+
+def test_squad_is_scored_without_code_from_the_hub(manager, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "config/tasks")
+    from squadv2 import SQuAD2
+
+    answers = [["in Italy", "Italy"], ["France"], []]
+    predictions = ["Italy.", "in the south of France", "nowhere"]
+    probabilities = [0.1, 0.2, 0.9]
+    items = [
+        (
+            {"id": str(number), "prediction_text": text, "no_answer_probability": probability},
+            {"id": str(number), "answers": {"text": golds, "answer_start": [0] * len(golds)}},
+        )
+        for number, (golds, text, probability) in enumerate(zip(answers, predictions, probabilities, strict=True))
+    ]
+    metrics = {name: aggregate(items) for name, aggregate in SQuAD2.aggregation(SQuAD2.__new__(SQuAD2)).items()}
+    assert metrics["HasAns_exact"] == pytest.approx(1 / 2), "articles, case and punctuation do not count"
+    assert metrics["HasAns_f1"] == pytest.approx((1 + 2 * (1 / 4) / (1 / 4 + 1)) / 2), "one of four words is right"
+    assert metrics["NoAns_exact"] == 0
+    assert metrics["exact"] == pytest.approx(1 / 3)
+    assert metrics["best_exact"] == pytest.approx(2 / 3), "the third is right where 0.9 means unanswerable"
+    assert set(metrics) == set(SQuAD2.higher_is_better(SQuAD2.__new__(SQuAD2)))
+
+
+def test_items_that_a_task_shuffles_while_it_loads_come_in_one_order(monkeypatch, tmp_path):
+    (tmp_path / "shuffled.py").write_text(
+        "import random\n\n\ndef shuffle(data):\n"
+        "    return data.map(lambda doc: {'order': random.sample(range(100), 10)}, load_from_cache_file=False)\n"
+    )
+    monkeypatch.chdir(ROOT)
+    text = (ROOT / TASKS / "tiny_choice.yaml").read_text().replace("tiny_choice\n", "shuffled\n", 1)
+    (tmp_path / "shuffled.yaml").write_text(text + "process_docs: !function shuffled.shuffle\n")
+    orders = []
+    for run in ("a", "b"):
+        monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / run))
+        (task,) = load_without_download(TaskManager(include_path=str(tmp_path), include_defaults=False), "shuffled")
+        orders.append([doc["order"] for doc in task.eval_docs])
+    assert orders[0] == orders[1]
+    assert orders[0][0] != orders[0][1]
 
 
 def test_a_score_counts_what_is_missing():

