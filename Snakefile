@@ -22,7 +22,12 @@ include: "rules/responses.smk"
 include: "rules/assessment.smk"
 include: "rules/selection.smk"
 include: "rules/training.smk"
+include: "rules/prefetch.smk"
+include: "rules/judges.smk"
 include: "rules/benchmarks.smk"
+include: "rules/alpaca_eval.smk"
+include: "rules/mt_bench.smk"
+include: "rules/programs.smk"
 include: "rules/tables.smk"
 
 

@@ -1,14 +1,15 @@
-# Benchmarks: the base model and every iteration's checkpoint, measured by lm-eval.
+# lm-eval: the base model and every iteration's checkpoint, measured on tasks and groups of tasks.
 #
-# needs    weights, the benchmark's task files where they are our own
-# writes   <checkpoint>/benchmarks/<benchmark>/items.jsonl    one row an item: response and metrics
-#          <checkpoint>/benchmarks/<benchmark>/result.json    the result record
+# needs    weights, or a baseline's published responses; the task's files where they are our own; its fetched data
+# writes   <subject>/benchmarks/<benchmark>/items.jsonl    one row an item: response and metrics
+#          <subject>/benchmarks/<benchmark>/result.json    the result record
 
 
 rule measure:
     input:
         weights=checkpoint_weights,
-        task_files=lambda wildcards: benchmark(wildcards).files,
+        task_files=task_files,
+        fetched=fetched_data,
     output:
         responses=f"{CHECKPOINT}/benchmarks/{{benchmark}}/items.jsonl",
         result=f"{CHECKPOINT}/benchmarks/{{benchmark}}/result.json",
@@ -17,7 +18,7 @@ rule measure:
     benchmark:
         f"{CHECKPOINT}/logs/benchmarks.{{benchmark}}.benchmark.tsv"
     wildcard_constraints:
-        benchmark=any_of(CONFIG.experiment.benchmarks),
+        benchmark=any_of(benchmarks_of("lm_eval")),
     conda:
         ENGINE_ENVIRONMENT
     threads: CONFIG.runtime.threads
@@ -37,3 +38,32 @@ rule measure:
         " --task {params.task:q} --task-files {input.task_files:q} {params.prompting} {params.flags}"
         " --engine {params.engine:q} --seed {params.seed} --threads {threads}"
         " --batch-size {resources.batch_size} --items {output.responses:q} --result {output.result:q} 2> {log:q}"
+
+
+rule measure_published:
+    input:
+        published=published_answers,
+        task_files=task_files,
+        fetched=fetched_data,
+    output:
+        responses=f"{BASELINE}/benchmarks/{{benchmark}}/items.jsonl",
+        result=f"{BASELINE}/benchmarks/{{benchmark}}/result.json",
+    log:
+        f"{BASELINE}/logs/benchmarks.{{benchmark}}.log",
+    benchmark:
+        f"{BASELINE}/logs/benchmarks.{{benchmark}}.benchmark.tsv"
+    wildcard_constraints:
+        benchmark=any_of(benchmarks_of("lm_eval")),
+    conda:
+        "../envs/transformers.yaml"
+    params:
+        code=program_digest("scripts/measure.py"),
+        task=lambda wildcards: benchmark(wildcards).task,
+        flags=benchmark_flags,
+        model=published_model_flag,
+    message:
+        "Measure the published responses of {wildcards.baseline}: {wildcards.benchmark}"
+    shell:
+        "python scripts/measure.py --take {input.published:q} {params.model} --benchmark {wildcards.benchmark}"
+        " --task {params.task:q} --task-files {input.task_files:q} {params.flags}"
+        " --items {output.responses:q} --result {output.result:q} 2> {log:q}"

@@ -3,8 +3,11 @@
 # results/<experiment>/<model>/weights/                     the untouched base model
 # results/<experiment>/<model>/seed<s>/base/                what the base model writes, and its benchmarks
 # results/<experiment>/<model>/seed<s>/<recipe>/iter<t>/    the checkpoint of iteration t, and what it writes
+# results/<experiment>/baselines/<baseline>/                published answers, and their benchmarks
 #
-# The wildcard `owner` is the folder of the checkpoint below its seed: `base`, or `<recipe>/iter<t>`.
+# The wildcard `owner` is the folder of the checkpoint below its seed: `base`, or `<recipe>/iter<t>`;
+# `subject` is the folder, below the experiment's, of anything that is measured: a checkpoint or a baseline.
+import json
 import re
 import shlex
 from pathlib import Path
@@ -22,6 +25,8 @@ except InputError as error:
 
 RESULTS = f"results/{CONFIG.experiment.name}"
 CHECKPOINT = f"{RESULTS}/{{model}}/seed{{seed}}/{{owner}}"
+BASELINE = f"{RESULTS}/baselines/{{baseline}}"
+SUBJECT = f"{RESULTS}/{{subject}}"
 ITERATION = f"{RESULTS}/{{model}}/seed{{seed}}/{{recipe}}/iter{{iteration}}"
 
 
@@ -38,6 +43,10 @@ def models_from(source):
     return [name for name in CONFIG.experiment.models if CONFIG.models[name].source == source]
 
 
+def benchmarks_of(kind):
+    return [name for name in CONFIG.experiment.benchmarks if CONFIG.benchmarks[name].kind == kind]
+
+
 CHECKPOINTS = f"base|({any_of(CONFIG.experiment.recipes)})/iter[1-9][0-9]*"
 
 
@@ -47,6 +56,9 @@ wildcard_constraints:
     recipe=any_of(CONFIG.experiment.recipes),
     iteration="[1-9][0-9]*",
     owner=CHECKPOINTS,
+    baseline=any_of(CONFIG.experiment.baselines),
+    subject=f"({any_of(CONFIG.experiment.models)})/seed[0-9]+/({CHECKPOINTS})"
+    f"|baselines/({any_of(CONFIG.experiment.baselines)})",
     shard="[0-9]+",
     judge="current|base",
 
@@ -76,6 +88,11 @@ def source_checkpoints(wildcards):
     newest = int(wildcards.iteration)
     oldest = 1 if CONFIG.recipes[wildcards.recipe].data == "all" else newest
     return [previous_checkpoint(wildcards.recipe, iteration) for iteration in range(oldest, newest + 1)]
+
+
+def checkpoint_name(wildcards):
+    """What a checkpoint is called in files that name their author."""
+    return f"{wildcards.model}/seed{wildcards.seed}/{wildcards.owner}"
 
 
 def prompting(wildcards):
@@ -161,10 +178,71 @@ def benchmark(wildcards):
     return CONFIG.benchmarks[wildcards.benchmark]
 
 
-def benchmark_flags(wildcards):
-    """Flags for the keys of a benchmark that are set."""
+def as_flags(values):
+    """Command-line flags of the values that are set."""
+    return " ".join(f"--{flag} {shlex.quote(str(value))}" for flag, value in values.items() if value is not None)
+
+
+def task_files(wildcards):
+    """An lm-eval task's own files; those that are fetched come with the data."""
+    return [file for file in benchmark(wildcards).files if not file.startswith(f"{FETCHED}/")]
+
+
+def fetched_data(wildcards):
+    """What a benchmark reads of what was fetched: files, and hub data sets."""
     settings = benchmark(wildcards)
-    flags = {"num-fewshot": settings.num_fewshot, "limit": settings.limit}
-    if wildcards.owner == "base" and settings.raw_suffix:
-        flags["raw-suffix"] = settings.raw_suffix
-    return " ".join(f"--{flag} {shlex.quote(str(value))}" for flag, value in flags.items() if value is not None)
+    files = [file for file in settings.files if file.startswith(f"{FETCHED}/")]
+    if settings.nltk:
+        files += [f"{FETCHED}/{name}" for name in SOURCES.files if name.startswith("nltk_data/")]
+    return files + [f"{HUB_CACHE}/{SOURCES.hub[name].folder}" for name in settings.hub]
+
+
+def problem_flags(wildcards):
+    """Flags that say which problems programs are written for."""
+    settings = benchmark(wildcards)
+    ids = f" --ids {settings.ids[0]} {settings.ids[1]}" if settings.ids else ""
+    return f"--format {settings.format}{ids}"
+
+
+def program_sampling(wildcards):
+    """Flags that say how programs are written."""
+    settings = benchmark(wildcards)
+    flags = {
+        "samples-per-problem": settings.samples,
+        "temperature": settings.temperature,
+        "top-p": settings.top_p,
+        "max-tokens": settings.max_tokens,
+    }
+    return " ".join(["--shots", *map(str, settings.shots), as_flags(flags)])
+
+
+def program_running(wildcards):
+    """Flags that say how programs are run, and how they came about."""
+    settings = benchmark(wildcards)
+    taken = wildcards.subject.startswith("baselines/")
+    flags = {
+        "written": "published" if taken else "raw" if wildcards.subject.endswith("/base") else "chat",
+        "time-limit": settings.time_limit,
+        "memory-limit": settings.memory_limit,
+        "image": settings.image,
+        "note": settings.note,
+    }
+    return " ".join(["--k", *map(str, settings.k), as_flags(flags)])
+
+
+def benchmark_flags(wildcards):
+    """Flags for the keys of an lm-eval benchmark that are set."""
+    settings = benchmark(wildcards)
+    raw_suffix = settings.raw_suffix if wildcards.get("owner") == "base" else ""
+    excluded = json.dumps(settings.exclude, sort_keys=True) if settings.exclude else None
+    return as_flags(
+        {
+            "num-fewshot": settings.num_fewshot,
+            "limit": settings.limit,
+            "exclude": excluded,
+            "note": settings.note,
+            "raw-suffix": raw_suffix or None,
+            "nltk-data": NLTK_DATA if settings.nltk else None,
+            "hub-data": HUB_CACHE if settings.hub else None,
+        }
+    )

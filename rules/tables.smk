@@ -1,14 +1,16 @@
 # Tables: from the result records alone.
 #
-# needs    <checkpoint>/benchmarks/<benchmark>/result.json of every checkpoint
+# needs    <subject>/benchmarks/<benchmark>/result.json of every checkpoint and baseline
 # writes   results/<experiment>/tables/scores.csv               every score, one a row
 #          results/<experiment>/tables/<table>.csv, .md, .tex    the declared tables
 import json
 
-from isheep.tables import Grid, Row, result_path
+from isheep.tables import PUBLISHED, Grid, Row
 
-# The rows of a table: per model the base, then each recipe's iterations. Recipes may share a checkpoint.
+# The rows of a table: the baselines; per model the base, then each recipe's iterations. Recipes may share a checkpoint.
 TABLE_ROWS = [
+    Row(model=baseline, recipe="", iteration=0, checkpoint=PUBLISHED) for baseline in CONFIG.experiment.baselines
+] + [
     Row(model=model, recipe=recipe, iteration=iteration, checkpoint=CONFIG.checkpoint(recipe, iteration))
     for model in CONFIG.experiment.models
     for recipe, iteration in [("", 0)]
@@ -26,18 +28,16 @@ GRID = Grid(
     },
     seeds=CONFIG.experiment.seeds,
     benchmarks=CONFIG.experiment.benchmarks,
+    baselines={
+        baseline: [name for name in CONFIG.experiment.benchmarks if name in CONFIG.baselines[baseline].benchmarks]
+        for baseline in CONFIG.experiment.baselines
+    },
 )
 
 
 rule collect_scores:
     input:
-        results=[
-            result_path(GRID.results, model, seed, owner, benchmark)
-            for model, checkpoints in GRID.checkpoints.items()
-            for seed in GRID.seeds
-            for owner in checkpoints
-            for benchmark in GRID.benchmarks
-        ],
+        results=[path for path, _ in GRID.records()],
     output:
         scores=f"{RESULTS}/tables/scores.csv",
     log:

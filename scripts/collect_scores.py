@@ -7,21 +7,17 @@ from pathlib import Path
 import pandas
 
 from isheep import program
-from isheep.tables import Grid, result_path
+from isheep.tables import Grid
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Write the scores as csv, in the order of the grid."""
     grid = Grid.model_validate_json(arguments.grid)
     rows = []
-    for model, checkpoints in grid.checkpoints.items():
-        for seed in grid.seeds:
-            for checkpoint in checkpoints:
-                for benchmark in grid.benchmarks:
-                    path = result_path(grid.results, model, seed, checkpoint, benchmark)
-                    record = json.loads(Path(path).read_text(encoding="utf-8"))
-                    where = {"model": model, "seed": seed, "checkpoint": checkpoint, "benchmark": benchmark}
-                    rows += [where | score for score in record["scores"]]
+    for path, where in grid.records():
+        record = json.loads(Path(path).read_text(encoding="utf-8"))
+        notes = " ".join(record.get("notes", ()))
+        rows += [where | score | {"note": notes} for score in record["scores"]]
     arguments.scores.parent.mkdir(parents=True, exist_ok=True)
     pandas.DataFrame(rows).to_csv(arguments.scores, index=False)
     print(f"{arguments.scores}: {len(rows)} scores")

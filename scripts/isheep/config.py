@@ -8,12 +8,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from isheep.benchmarks import BenchmarkSettings
+from isheep.benchmarks import BaselineSettings, BenchmarkSettings
 from isheep.engine import EngineSettings, Sampling
 from isheep.instructions import InstructionFilters
+from isheep.judges import JudgeSettings
 from isheep.responses import ResponseRules
 from isheep.selection import SelectionSettings
 from isheep.settings import Settings
+from isheep.sources import FETCHED, FetchSettings
 from isheep.spelling import listed, nearest
 from isheep.tables import TableSettings
 from isheep.training import TrainingSettings
@@ -21,6 +23,8 @@ from isheep.training import TrainingSettings
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Count = Annotated[int, Field(ge=1)]
 RESERVED_RECIPE = "base"
+JUDGED = ("alpaca_eval", "mt_bench")
+"""Kinds of benchmark whose answers a judge rates."""
 
 
 class ExperimentSettings(Settings):
@@ -28,10 +32,12 @@ class ExperimentSettings(Settings):
 
     name: Name
     """Folder of the results: results/<name>/. A new name starts from nothing."""
-    models: tuple[Name, ...] = Field(min_length=1)
+    models: tuple[Name, ...] = ()
     """Which of `models` below take part."""
-    recipes: tuple[Name, ...] = Field(min_length=1)
-    """Which of `recipes` below take part, in the order of the tables' rows."""
+    recipes: tuple[Name, ...] = ()
+    """Which of `recipes` below take part, in the order of the tables' rows; without any, only the base models."""
+    baselines: tuple[Name, ...] = ()
+    """Which of `baselines` below take part, as the first rows of the tables."""
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((1,), min_length=1)
     """One replicate of everything per seed; several give the tables a standard deviation."""
     iterations: Count = 3
@@ -71,9 +77,9 @@ class ModelSettings(Settings):
 class InstructionSettings(Settings):
     """How a checkpoint writes instructions: raw continuation of the meta-prompt and a few seed tasks."""
 
-    seed_tasks: str
-    """File of seed tasks, one JSON object a line in the Self-Instruct format (paper: 175 of them)."""
-    meta_prompt: str
+    seed_tasks: str = f"{FETCHED}/self_instruct/seed_tasks.jsonl"
+    """File of seed tasks, one JSON object a line in the Self-Instruct format (paper: its 175)."""
+    meta_prompt: str = "config/prompts/meta_prompt.txt"
     """File with the text before the worked examples; `{demonstrations}` marks their place."""
     demonstrations: Count = 5
     """Seed tasks shown in each prompt, drawn without replacement (authors' scripts: 5)."""
@@ -103,7 +109,7 @@ class ResponseSettings(Settings):
 class AssessmentSettings(Settings):
     """How a checkpoint scores pairs: one raw prompt per pair and criterion."""
 
-    prompts: dict[Name, dict[Name, str]]
+    prompts: dict[Name, dict[Name, str]] = Field(default_factory=dict)
     """Prompt files by name, then by criterion."""
     sampling: Sampling = Sampling(
         temperature=1.0, top_p=0.95, max_tokens=1000, stop=("<|endoftext|>", "<|im_start|>", "<|im_end|>")
@@ -141,6 +147,14 @@ class RuntimeSettings(Settings):
     """CPU threads of each job that runs a model."""
     micro_batch_size: Count = 1
     """Pairs per device and forward pass in training; must divide training.batch_size."""
+    judge_concurrency: Count = 8
+    """Requests to a judge's API at the same time."""
+    judge_attempts: Count = 6
+    """How often a request to a judge's API is tried before the job gives up and keeps what was answered."""
+    judge_timeout: Count = 120
+    """Seconds that one answer of a judge's API may take."""
+    judge_spending_limit: Annotated[int, Field(ge=0)] = 0
+    """The most that one job may spend on a judge's API, in hundredths of the prices' currency; 0 sets no limit."""
 
 
 class Config(Settings):
@@ -148,22 +162,28 @@ class Config(Settings):
 
     experiment: ExperimentSettings
     """What is computed."""
-    models: dict[Name, ModelSettings]
+    models: dict[Name, ModelSettings] = Field(default_factory=dict)
     """The base models, by name."""
     engine: EngineSettings = EngineSettings()
     """The program that writes every text."""
     runtime: RuntimeSettings = RuntimeSettings()
     """What cannot change a result."""
-    instructions: InstructionSettings
+    instructions: InstructionSettings = InstructionSettings()
     """How a checkpoint writes instructions."""
     responses: ResponseSettings = ResponseSettings()
     """How a checkpoint answers them."""
-    assessment: AssessmentSettings
+    assessment: AssessmentSettings = AssessmentSettings()
     """How a checkpoint scores its answers."""
-    recipes: dict[Name, RecipeSettings]
+    recipes: dict[Name, RecipeSettings] = Field(default_factory=dict)
     """The recipes, by name; `extends: <name>` takes everything not written from another one."""
+    judges: dict[Name, JudgeSettings] = Field(default_factory=dict)
+    """The judges of AlpacaEval and MT-Bench, by name."""
     benchmarks: dict[Name, BenchmarkSettings]
     """The benchmarks, by name."""
+    baselines: dict[Name, BaselineSettings] = Field(default_factory=dict)
+    """Rows of the tables without a checkpoint, by name: published answers or judgments, scored by the same rules."""
+    fetch: FetchSettings = FetchSettings()
+    """Where published files come from."""
     tables: dict[Name, TableSettings] = Field(default_factory=dict)
     """The tables, by name."""
 
@@ -173,9 +193,12 @@ class Config(Settings):
             "models": self.models,
             "recipes": self.recipes,
             "benchmarks": self.benchmarks,
+            "baselines": self.baselines,
         }.items():
             for name in getattr(self.experiment, key):
                 _require(name, defined, f"experiment.{key}", f"add it to {key}")
+        if not self.experiment.models and (self.experiment.recipes or not self.experiment.baselines):
+            raise ValueError("experiment.models: found none; name a model, or only baselines and no recipe")
         for name, recipe in self.recipes.items():
             if name == RESERVED_RECIPE:
                 raise ValueError(f"recipes: {name!r} is the name of the untouched model's folder, choose another")
@@ -193,10 +216,28 @@ class Config(Settings):
                     f"runtime.micro_batch_size: found {self.runtime.micro_batch_size}, which does not divide "
                     f"recipes.{name}.training.batch_size {recipe.training.batch_size}"
                 )
+        self._judges_exist()
         for name, table in self.tables.items():
             for column in table.columns:
                 _require(column.benchmark, self.experiment.benchmarks, f"tables.{name}.columns", "measure it")
         return self
+
+    def _judges_exist(self) -> None:
+        for name, judge in self.judges.items():
+            if judge.model is not None:
+                _require(judge.model, self.models, f"judges.{name}.model", "add it to models")
+        for name, benchmark in self.benchmarks.items():
+            if benchmark.kind in JUDGED:
+                _require(benchmark.judge, self.judges, f"benchmarks.{name}.judge", "add it to judges")
+        for name, baseline in self.baselines.items():
+            for benchmark, files in baseline.benchmarks.items():
+                where = f"baselines.{name}.benchmarks"
+                _require(benchmark, self.benchmarks, where, "add it to benchmarks")
+                kind = self.benchmarks[benchmark].kind
+                if files.judgments is not None and kind not in JUDGED:
+                    raise ValueError(f"{where}.{benchmark}.judgments: a benchmark of kind {kind} has no judge")
+                if files.answers is None and (files.judgments is None or kind != "alpaca_eval"):
+                    raise ValueError(f"{where}.{benchmark}.answers: missing; only AlpacaEval's judgments hold them too")
 
     def shards(self, recipe: str) -> range:
         """Return the numbers of the shards that hold a recipe's instructions."""

@@ -4,15 +4,22 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from isheep.assessment import load_assessment_prompt
+from isheep.benchmarks import FILE_KEYS, BenchmarkSettings
 from isheep.config import Config, RecipeSettings
 from isheep.prompts import load_meta_prompt, load_seed_tasks
 from isheep.records import InputError
+from isheep.sources import FETCHED, load_sources
 from isheep.spelling import listed, nearest
+
+
+KINDS = {kind.model_fields["kind"].annotation.__args__[0]: kind for kind in get_args(get_args(BenchmarkSettings)[0])}
+"""The settings of each kind of benchmark."""
 
 
 def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
@@ -49,12 +56,19 @@ def check_files(config: Config) -> None:
         files |= {f"assessment.prompts.{name}.{criterion}": file for criterion, file in prompts.items()}
     for name, model in config.models.items():
         files |= {f"models.{name}.chat_template": model.chat_template, f"models.{name}.path": model.path}
-    for name, benchmark in config.benchmarks.items():
-        files |= {f"benchmarks.{name}.files.{number}": file for number, file in enumerate(benchmark.files)}
+    files |= _benchmark_files(config)
+    fetched = load_sources(config.fetch.sources).files
     for key, file in files.items():
-        if file is not None and not Path(file).exists():
+        if file is None or Path(file).exists():
+            continue
+        if file.startswith(f"{FETCHED}/"):
+            name = file.removeprefix(f"{FETCHED}/")
+            if name not in fetched:
+                raise InputError(f"{key}: {config.fetch.sources} has no file {name!r}{nearest(name, fetched)}.")
+        else:
             raise InputError(f"{key}: the file {file} does not exist; correct the path or restore the file.")
-    load_seed_tasks(instructions.seed_tasks, instructions.demonstrations)
+    if Path(instructions.seed_tasks).exists():
+        load_seed_tasks(instructions.seed_tasks, instructions.demonstrations)
     load_meta_prompt(instructions.meta_prompt)
     for prompts in config.assessment.prompts.values():
         for criterion, file in prompts.items():
@@ -63,6 +77,23 @@ def check_files(config: Config) -> None:
                 raise InputError(
                     f"{file}: its criterion is {prompt.criterion!r}, but it is configured as {criterion!r}."
                 )
+
+
+def _benchmark_files(config: Config) -> dict[str, str | None]:
+    """The files that benchmarks and baselines of the experiment name, by key."""
+    files = {}
+    for name in config.experiment.benchmarks:
+        for key in FILE_KEYS[config.benchmarks[name].kind]:
+            value = getattr(config.benchmarks[name], key)
+            if isinstance(value, tuple):
+                files |= {f"benchmarks.{name}.{key}.{number}": file for number, file in enumerate(value)}
+            else:
+                files[f"benchmarks.{name}.{key}"] = value
+    for name in config.experiment.baselines:
+        for benchmark, published in config.baselines[name].benchmarks.items():
+            where = f"baselines.{name}.benchmarks.{benchmark}"
+            files |= {f"{where}.answers": published.answers, f"{where}.judgments": published.judgments}
+    return files
 
 
 def config_schema() -> dict:
@@ -100,17 +131,22 @@ def _merged(below: object, above: object) -> object:
 
 def _sentence(error: dict, contents: dict[str, object], extends: dict[str, str]) -> str:
     """Say one validation error in one sentence."""
-    location = tuple(part for part in error["loc"] if part != "[key]")
+    path = tuple(part for part in error["loc"] if part != "[key]")
+    location = _as_written(path)
     key = ".".join(str(part) for part in location)
     while len(location) > 2 and _file_of(location, contents, default=None) is None and location[1] in extends:
         location = (location[0], extends[location[1]], *location[2:])
     file = _file_of(location, contents)
     if error["type"] == "extra_forbidden":
-        allowed = _keys_at(location[:-1])
+        allowed = _keys_at(path[:-1])
         return f"{file}: unknown key {key!r}; allowed here: {listed(allowed)}{nearest(location[-1], allowed)}."
     if error["type"] == "missing":
-        description = _description(location)
+        description = _description(path)
         return f"{file}: the key {key!r} is missing{': ' + description if description else '; add it.'}"
+    if error["type"].startswith("union_tag"):
+        kinds = error["ctx"].get("expected_tags", ", ".join(KINDS))
+        found = f"found {error['ctx']['tag']!r}" if "tag" in error["ctx"] else "missing"
+        return f"{file}: {key}.kind: {found}, allowed: {kinds.replace(chr(39), '')}."
     message = re.sub(r"^Value error, ", "", error["msg"])
     if error["type"] == "value_error":
         if not location:
@@ -118,6 +154,11 @@ def _sentence(error: dict, contents: dict[str, object], extends: dict[str, str])
         return f"{file}: {key + ': ' if key else ''}{message}."
     message = re.sub(r"^(Input|String) should ", "it must ", message)
     return f"{file}: {key}: found {error['input']!r}, but {message}."
+
+
+def _as_written(path: tuple) -> tuple:
+    """Return a key's path without the kind of benchmark, which the checker adds after the benchmark's name."""
+    return path[:2] + path[3:] if path[:1] == ("benchmarks",) and path[2:3] and path[2] in KINDS else path
 
 
 def _file_of(location: tuple, contents: dict[str, object], default: str | None = "--config") -> str | None:
@@ -155,8 +196,10 @@ def _description(location: tuple) -> str:
 def _model_at(location: tuple) -> type[BaseModel] | None:
     """Follow a key's path through the models: fields, and the values of dictionaries and lists of models."""
     model: object = Config
-    for part in location:
-        if isinstance(model, type) and issubclass(model, BaseModel):
+    for depth, part in enumerate(location):
+        if depth == 2 and location[0] == "benchmarks" and part in KINDS:
+            model = KINDS[part]
+        elif isinstance(model, type) and issubclass(model, BaseModel):
             field = model.model_fields.get(str(part))
             model = field.annotation if field else None
         elif hasattr(model, "__args__"):

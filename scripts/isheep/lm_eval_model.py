@@ -1,18 +1,19 @@
-"""The adaptor that lets lm-eval's tasks question a checkpoint through the engine."""
+"""What lm-eval's tasks question: a checkpoint, through the engine, or published responses."""
 
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from lm_eval.api.instance import Instance
-from lm_eval.api.model import TemplateLM
+from lm_eval.api.model import LM, TemplateLM
 from lm_eval.models.utils import normalize_gen_kwargs
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from isheep.engine import Engine, Request, Sampling
 from isheep.journal import complete_with_journal
-from isheep.records import InputError
+from isheep.records import InputError, read_jsonl
 from isheep.seeds import derive_seed
+from isheep.spelling import listed
 
 GENERATION_KEYS = {"until", "max_gen_toks", "do_sample", "temperature", "top_p"}
 
@@ -97,6 +98,69 @@ class EngineLM(TemplateLM):
         for index, (logprob, _) in zip(owners, self.engine.loglikelihoods(pairs), strict=True):
             totals[index] += logprob
         return totals
+
+
+class RecordedLM(LM):
+    """An lm-eval model that answers every prompt with its published response; it needs no engine.
+
+    responses: prompt → response. source: the file that they come from, for errors.
+    """
+
+    def __init__(self, responses: dict[str, str], source: Path):
+        super().__init__()
+        self.responses, self.source = responses, source
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
+        """The responses in the order of the requests; their generation settings are the publisher's affair."""
+        missing = [request.args[0] for request in requests if request.args[0] not in self.responses]
+        if missing:
+            raise InputError(
+                f"{self.source}: {len(missing)} of the task's {len(requests)} prompts have no response, the first is "
+                f"{_shortened(missing[0])}; add them, or leave these items out by --exclude."
+            )
+        return [self.responses[request.args[0]] for request in requests]
+
+    def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+        """Raise InputError: published responses say nothing about likelihoods."""
+        raise InputError(f"{self.source}: the task compares likelihoods, which published responses do not hold.")
+
+    def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
+        """Raise InputError as `loglikelihood` does."""
+        return self.loglikelihood(requests)
+
+
+def read_responses(path: Path, prompts: set[str], model: str | None = None) -> dict[str, str]:
+    """Read published responses, {"prompt", "response"} a line: prompt → response.
+
+    prompts: all that the task has. model: take only the lines whose `model` is this one. Raises InputError, naming the
+    line, for a row without the two texts, for a prompt that an earlier line has, and for one that is not among
+    `prompts`.
+    """
+    lines: dict[str, int] = {}
+    responses = {}
+    rows = list(enumerate(read_jsonl(path), start=1))
+    chosen = [(number, row) for number, row in rows if model is None or row.get("model") == model]
+    if not chosen:
+        found = listed(sorted({str(row.get("model")) for _, row in rows}))
+        raise InputError(f"{path}: it has no responses of {model}; the models in it are: {found}.")
+    for number, row in chosen:
+        for key in ("prompt", "response"):
+            if not isinstance(row.get(key), str):
+                raise InputError(f"{path}: line {number}: {key!r} is {row.get(key)!r}, but it must be a text; add it.")
+        prompt = row["prompt"]
+        if prompt in lines:
+            raise InputError(f"{path}: lines {lines[prompt]} and {number} have the same prompt; remove one of them.")
+        if prompt not in prompts:
+            raise InputError(
+                f"{path}: line {number}: the task has no prompt {_shortened(prompt)}; give the responses to this very "
+                "set of prompts."
+            )
+        lines[prompt], responses[prompt] = number, row["response"]
+    return responses
+
+
+def _shortened(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:60]}…")
 
 
 def sampling_from(generation_settings: dict) -> Sampling:

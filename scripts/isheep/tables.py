@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pandas
+from pydantic import Field
 
 from isheep.settings import Settings
 
@@ -42,6 +43,10 @@ class Row(Settings):
     """Folder of the checkpoint; recipes may share one."""
 
 
+PUBLISHED = "published"
+"""What stands for a checkpoint in the rows of a baseline."""
+
+
 class Grid(Settings):
     """Which result records an experiment has."""
 
@@ -52,12 +57,27 @@ class Grid(Settings):
     seeds: tuple[int, ...]
     """The replicates."""
     benchmarks: tuple[str, ...]
-    """The benchmarks."""
+    """The benchmarks of every checkpoint."""
+    baselines: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """The benchmarks of each baseline."""
 
-
-def result_path(results: str, model: str, seed: int, checkpoint: str, benchmark: str) -> str:
-    """Return where a checkpoint's result record lies."""
-    return f"{results}/{model}/seed{seed}/{checkpoint}/benchmarks/{benchmark}/result.json"
+    def records(self) -> list[tuple[str, dict]]:
+        """Return where each result record lies, with what it is of: model, seed, checkpoint and benchmark."""
+        found = [
+            (f"baselines/{baseline}", {"model": baseline, "seed": 0, "checkpoint": PUBLISHED, "benchmark": benchmark})
+            for baseline, benchmarks in self.baselines.items()
+            for benchmark in benchmarks
+        ] + [
+            (
+                f"{model}/seed{seed}/{checkpoint}",
+                {"model": model, "seed": seed, "checkpoint": checkpoint, "benchmark": benchmark},
+            )
+            for model, checkpoints in self.checkpoints.items()
+            for seed in self.seeds
+            for checkpoint in checkpoints
+            for benchmark in self.benchmarks
+        ]
+        return [(f"{self.results}/{folder}/benchmarks/{what['benchmark']}/result.json", what) for folder, what in found]
 
 
 def build_table(scores: pandas.DataFrame, table: TableSettings, rows: list[Row]) -> pandas.DataFrame:
@@ -70,7 +90,7 @@ def build_table(scores: pandas.DataFrame, table: TableSettings, rows: list[Row])
     lines = []
     for row in rows:
         mine = scores[(scores.model == row.model) & (scores.checkpoint == row.checkpoint)]
-        line = {"model": row.model, "recipe": row.recipe or "base", "iteration": row.iteration}
+        line = {"model": row.model, "recipe": row.recipe or row.checkpoint, "iteration": row.iteration}
         line["seeds"] = mine.seed.nunique()
         for column in table.columns:
             cell = mine[(mine.benchmark == column.benchmark) & (mine.metric == column.metric)]
@@ -83,15 +103,22 @@ def build_table(scores: pandas.DataFrame, table: TableSettings, rows: list[Row])
     return pandas.DataFrame(lines)
 
 
-def as_markdown(numbers: pandas.DataFrame, table: TableSettings) -> str:
+def benchmark_notes(scores: pandas.DataFrame, table: TableSettings) -> list[str]:
+    """Return what a reader must know of the table's benchmarks, as their result records say it; each note once."""
+    shown = {column.benchmark for column in table.columns}
+    notes = scores[scores.benchmark.isin(shown)].note.dropna()
+    return [note for note in dict.fromkeys(notes) if note]
+
+
+def as_markdown(numbers: pandas.DataFrame, table: TableSettings, notes: list[str]) -> str:
     """Return the table as Markdown: caption, cells, notes."""
     headings = ["model", "checkpoint", *(column.label for column in table.columns)]
     lines = [headings, ["---", "---", *("--:" for _ in table.columns)], *_cells(numbers, table, "±", str)]
     body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return f"{table.caption}\n\n{body}\n\n{_notes(numbers, table)}\n"
+    return f"{table.caption}\n\n{body}\n\n{_notes(numbers, table, notes)}\n"
 
 
-def as_latex(numbers: pandas.DataFrame, table: TableSettings) -> str:
+def as_latex(numbers: pandas.DataFrame, table: TableSettings, notes: list[str]) -> str:
     """Return the table as a LaTeX table environment; it needs the package booktabs."""
     headings = ["model", "checkpoint", *(_escaped(column.label) for column in table.columns)]
     lines = [" & ".join(line) + r" \\" for line in _cells(numbers, table, r"$\pm$", _escaped)]
@@ -99,7 +126,7 @@ def as_latex(numbers: pandas.DataFrame, table: TableSettings) -> str:
         [
             r"\begin{table}",
             r"\centering",
-            rf"\caption{{{_escaped(table.caption)} {_escaped(_notes(numbers, table))}}}",
+            rf"\caption{{{_escaped(table.caption)} {_escaped(_notes(numbers, table, notes))}}}",
             rf"\begin{{tabular}}{{ll{'r' * len(table.columns)}}}",
             r"\toprule",
             " & ".join(headings) + r" \\",
@@ -118,7 +145,7 @@ def _cells(
 ) -> list[list[str]]:
     lines = []
     for _, row in numbers.iterrows():
-        name = "base" if row["iteration"] == 0 else f"{row['recipe']} iter{row['iteration']}"
+        name = row["recipe"] if row["iteration"] == 0 else f"{row['recipe']} iter{row['iteration']}"
         cells = [_number(row, column.label, plus_minus) for column in table.columns]
         lines.append([escape(row["model"]), escape(name), *cells])
     return lines
@@ -133,11 +160,12 @@ def _number(row: pandas.Series, label: str, plus_minus: str) -> str:
     return f"{text} ({missing:.0f} missing)" if missing else text
 
 
-def _notes(numbers: pandas.DataFrame, table: TableSettings) -> str:
+def _notes(numbers: pandas.DataFrame, table: TableSettings, notes: list[str]) -> str:
     seeds = int(numbers["seeds"].max())
     replicates = "One seed." if seeds == 1 else f"Mean ± standard deviation over {seeds} seeds."
-    counts = [f"{column.label} {int(numbers[f'{column.label} n'].max()) // max(seeds, 1)}" for column in table.columns]
-    return f"{replicates} Items per seed: {', '.join(counts)}."
+    items = [(numbers[f"{column.label} n"] / numbers["seeds"]).max() for column in table.columns]
+    counts = [f"{column.label} {n:.0f}" for column, n in zip(table.columns, items, strict=True) if n == n]
+    return " ".join([replicates, f"Items per seed: {', '.join(counts)}.", *notes])
 
 
 def _escaped(text: str) -> str:

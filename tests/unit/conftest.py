@@ -21,15 +21,6 @@ CORPUS = [
 
 
 @pytest.fixture(scope="session")
-def published_data() -> Path:
-    """The folder with published benchmark files (`make test` takes it from the environment variable ISHEEP_DATA)."""
-    folder = os.environ.get("ISHEEP_DATA")
-    if not folder:
-        pytest.skip("ISHEEP_DATA is not set: it names the folder with the published benchmark files")
-    return Path(folder)
-
-
-@pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Qwen2 checkpoint with random weights (0.1 million), a byte-level BPE tokenizer of 320 tokens, a
     ChatML template and its identity: real enough for every program that loads a checkpoint, ready in a second.

@@ -1,0 +1,117 @@
+# Who judges AlpacaEval's and MT-Bench's answers, and what baselines have published. Input functions, no rules.
+
+
+def published_files(wildcards):
+    """What a baseline has published for a benchmark; None for a checkpoint."""
+    baseline = wildcards.get("baseline") or re.sub("^baselines/", "", wildcards.subject)
+    published = CONFIG.baselines.get(baseline)
+    return published and published.benchmarks[wildcards.benchmark]
+
+
+def published_answers(wildcards):
+    return published_files(wildcards).answers
+
+
+def published_model_flag(wildcards):
+    return as_flags({"model": published_files(wildcards).model})
+
+
+def published_judgments(wildcards):
+    """The file of a baseline's judgments, where it has published some."""
+    published = published_files(wildcards)
+    return published and published.judgments or []
+
+
+def answers_to_judge(name):
+    """The answers that are judged; a baseline's published judgments may hold them too."""
+
+    def answers(wildcards):
+        published = published_files(wildcards)
+        if published and published.answers is None:
+            return []
+        return f"{RESULTS}/{wildcards.subject}/benchmarks/{wildcards.benchmark}/{name}"
+
+    return answers
+
+
+def own_model_of_judge(wildcards):
+    """The base model that judges; None for an API, or where published judgments are taken."""
+    return None if published_judgments(wildcards) else CONFIG.judges[benchmark(wildcards).judge].model
+
+
+def judge_weights_of_our_own(wildcards):
+    """The weights of a judge of our own."""
+    model = own_model_of_judge(wildcards)
+    return weights_of(model, None, "base") if model else []
+
+
+def judged_by(wildcards):
+    """All that a judgment depends on besides its prompt: what a key is called, and prices, are no part of it."""
+    published = published_files(wildcards)
+    if published and published.judgments:
+        return json.dumps({"published": published.judgments, "model": published.model})
+    judge = CONFIG.judges[benchmark(wildcards).judge].model_dump(exclude={"api": {"key_variable", "prices"}})
+    return json.dumps(judge | {"engine": ENGINE if judge["model"] else None})
+
+
+def judgment_source(wildcards, resources):
+    """Flags that say where judgments come from: a published file, our own weights or an API.
+
+    Snakemake follows no change of a parameter that is made with `resources`; so what is not in `judged_by` is changed
+    without asking, and paying, again.
+    """
+    published = published_files(wildcards)
+    if published and published.judgments:
+        flags = {"take": published.judgments, "model": published.model}
+    else:
+        judge = CONFIG.judges[benchmark(wildcards).judge]
+        flags = {
+            "judge": judge.model_dump_json(),
+            "seed": derive_seed(wildcards.benchmark, "judge"),
+            "threads": CONFIG.runtime.threads,
+            "judge-weights": judge_weights_of_our_own(wildcards) or None,
+            "engine": ENGINE if judge.model else None,
+            "batch-size": resources.batch_size,
+            "concurrency": resources.judge_concurrency,
+            "attempts": resources.judge_attempts,
+            "timeout": resources.judge_timeout,
+            "spending-limit": resources.judge_spending_limit,
+        }
+    return as_flags(flags)
+
+
+def alpaca_eval_asking(wildcards):
+    """Flags of what is compared, and how the judge is asked; published judgments are only checked against them."""
+    outputs = answers_to_judge("outputs.json")(wildcards) or None
+    return as_flags({"outputs": outputs, "annotator": benchmark(wildcards).annotator})
+
+
+def mt_bench_references(wildcards):
+    """Flags of the reference answers, and of the categories that are judged against them."""
+    settings = benchmark(wildcards)
+    if settings.references is None:
+        return ""
+    return (
+        as_flags({"references": settings.references})
+        + " --reference-categories "
+        + " ".join(map(shlex.quote, settings.reference_categories))
+    )
+
+
+def mt_bench_asking(wildcards):
+    """Flags of how the judge is asked; none where published judgments are taken."""
+    settings = benchmark(wildcards)
+    if published_judgments(wildcards):
+        return ""
+    return as_flags(
+        {
+            "sampling": settings.judge_sampling.model_dump_json(),
+            "judgment-attempts": settings.attempts,
+            "retry-temperature": settings.retry_temperature,
+        }
+    )
+
+
+def files_in(folder):
+    """The files of a folder that is given in the configuration, in order."""
+    return sorted(str(path) for path in Path(folder).iterdir() if path.is_file())

@@ -1,0 +1,32 @@
+"""Where fetched repositories of the Hugging Face hub lie: in a folder laid out as the hub's own cache."""
+
+from pathlib import Path
+
+from isheep.records import InputError
+
+
+def folder_name(repository: str, kind: str) -> str:
+    """Return the name of a repository's folder, such as `datasets--allenai--ai2_arc`. kind: dataset or model."""
+    return f"{kind}s--{repository.replace('/', '--')}"
+
+
+def fetched_commit(folder: Path) -> str | None:
+    """Return the commit that a repository's folder holds; None where it has not been fetched."""
+    main = folder / "refs" / "main"
+    return main.read_text(encoding="utf-8") if main.is_file() else None
+
+
+def snapshot_of(cache: str | Path, repository: str, kind: str = "dataset") -> Path:
+    """Return the folder with the files of a repository that has been fetched into a cache.
+
+    Raises InputError with the repository's name if it has not.
+    """
+    folder = Path(cache) / folder_name(repository, kind)
+    commit = fetched_commit(folder)
+    snapshot = folder / "snapshots" / commit if commit else None
+    if snapshot is None or not snapshot.is_dir():
+        raise InputError(
+            f"the {kind} {repository} has not been fetched into {cache}; run `snakemake prefetch` on a machine with a "
+            "network."
+        )
+    return snapshot

@@ -1,0 +1,154 @@
+"""lm-eval's tasks as this workflow runs them: offline, on fetched data, and scored the same in every process."""
+
+import json
+import os
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from isheep.hub_cache import snapshot_of
+from isheep.records import InputError
+from isheep.seeds import derive_seed
+
+NEEDS_PUNKT = {"change_case:capital_word_frequency", "length_constraints:number_sentences"}
+"""IFEval's constraints whose checkers split text with nltk's `punkt_tab`; the other checkers need no data."""
+
+SCORER_SEED = 0
+"""Seed of the items and of their scoring, for every checkpoint alike; lm-eval's own default seed of `random`."""
+
+
+def stay_offline(caches: str, nltk_data: str | None = None) -> None:
+    """Let no library download, and keep prepared data sets in `caches`, which no other job shares.
+
+    To be called before lm-eval, datasets or nltk are imported. nltk_data: the only folder in which nltk looks first.
+    """
+    os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+    os.environ.update(HF_DATASETS_CACHE=caches, HF_MODULES_CACHE=f"{caches}/modules")
+    if nltk_data is not None:
+        os.environ["NLTK_DATA"] = nltk_data
+
+
+def find_task(task: str, folders: list[str]):
+    """The lm-eval TaskManager that knows the task: from `folders` alone if it lies there, since listing the
+    thousands of tasks that come with lm-eval takes longer than measuring a small model.
+    """
+    from lm_eval.tasks import TaskManager
+
+    if folders:
+        manager = TaskManager(include_path=folders, include_defaults=False)
+        if task in manager.all_tasks:
+            return manager
+    manager = TaskManager(include_path=folders or None)
+    if task not in manager.all_tasks:
+        where = f", nor is it in {', '.join(folders)}" if folders else ""
+        raise InputError(f"--task: lm-eval has no task {task!r}{where}; correct it or give --task-files.")
+    return manager
+
+
+def load_without_download(manager, task: str) -> list:
+    """lm-eval's Task objects of a task or group.
+
+    Where nltk's `punkt_tab` is missing, lm-eval downloads it while it imports IFEval, whether it is needed or
+    not, but only in the process of rank 0. Some tasks shuffle their items by `random` while they are loaded (GPQA
+    its choices), and datasets keeps what was made first; so `random` is seeded here.
+    """
+    os.environ["LOCAL_RANK"] = "1"
+    random.seed(SCORER_SEED)
+    try:
+        return list(manager.load([task])["tasks"].values())
+    finally:
+        del os.environ["LOCAL_RANK"]
+
+
+def check_punkt(tasks: list) -> None:
+    """Raise InputError, before any text is written, if a constraint's checker lacks its data."""
+    import nltk
+
+    for task in tasks:
+        for doc in task.eval_docs:
+            needed = NEEDS_PUNKT.intersection(doc.get("instruction_id_list") or ())
+            if not needed:
+                continue
+            try:
+                nltk.data.find("tokenizers/punkt_tab/english")
+            except LookupError:
+                raise InputError(
+                    f"the task {task.task_name} has the constraint {min(needed)}, whose checker needs nltk's "
+                    "punkt_tab; run `snakemake prefetch` where there is a network, or put tokenizers/punkt_tab into a "
+                    "folder and name that folder by --nltk-data."
+                ) from None
+            return
+
+
+def kept_items(tasks: list, excluded: dict[str, list], limit: int | None) -> dict[str, list[int]]:
+    """Positions of a task's items, without those whose field has an excluded value, and at most `limit` of them.
+
+    excluded: field → values. Raises InputError for a value that no item of any task has.
+    """
+    kept, met = {}, set()
+    for task in tasks:
+        positions = []
+        for position, doc in enumerate(task.eval_docs):
+            hits = {(field, value) for field, values in excluded.items() for value in values if doc.get(field) == value}
+            met |= hits
+            if not hits:
+                positions.append(position)
+        kept[task.task_name] = positions[:limit]
+    for field, values in excluded.items():
+        for value in values:
+            if (field, value) not in met:
+                raise InputError(f"--exclude: no item of the task has {field} {value!r}; leave it out or correct it.")
+    return kept
+
+
+@contextmanager
+def fetched_data(cache: str | None, found: dict[str, str]) -> Iterator[None]:
+    """Let lm-eval's tasks load the hub's data sets from what was fetched into `cache`, a folder of a hub cache.
+
+    found: gets the commit of every data set that was loaded. A data set that was not fetched is an InputError with its
+    name. The libraries themselves find no data set offline that they have not prepared online.
+    """
+    import datasets
+
+    load = datasets.load_dataset
+
+    def load_fetched(path: str, *arguments, **keywords):
+        if path.count("/") == 1 and not Path(path).exists():
+            if cache is None:
+                raise InputError(
+                    f"the task needs the data set {path}; name the folder it was fetched to by --hub-data."
+                )
+            snapshot = snapshot_of(cache, path)
+            found[path] = snapshot.name
+            path = str(snapshot)
+        return load(path, *arguments, **keywords)
+
+    datasets.load_dataset = load_fetched
+    try:
+        yield
+    finally:
+        datasets.load_dataset = load
+
+
+@contextmanager
+def seeded_scoring() -> Iterator[None]:
+    """Give every item's scoring the same random numbers in whatever order and process it is scored.
+
+    IFEval's checkers draw a letter where an item asks for a sign that is none (keys 1122 and 1129), and langdetect
+    samples the text whose language it names.
+    """
+    from langdetect import DetectorFactory
+    from lm_eval.api.task import ConfigurableTask
+
+    score, seed = ConfigurableTask.process_results, DetectorFactory.seed
+
+    def score_seeded(task, doc, results):
+        random.seed(derive_seed(SCORER_SEED, json.dumps(doc, sort_keys=True, default=str)))
+        return score(task, doc, results)
+
+    ConfigurableTask.process_results, DetectorFactory.seed = score_seeded, SCORER_SEED
+    try:
+        yield
+    finally:
+        ConfigurableTask.process_results, DetectorFactory.seed = score, seed

