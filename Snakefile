@@ -15,6 +15,7 @@ if not workflow.config_settings.configfiles:
 
 
 include: "rules/common.smk"
+include: "rules/prefetch.smk"
 include: "rules/base.smk"
 include: "rules/demo.smk"
 include: "rules/instructions.smk"
@@ -22,7 +23,6 @@ include: "rules/responses.smk"
 include: "rules/assessment.smk"
 include: "rules/selection.smk"
 include: "rules/training.smk"
-include: "rules/prefetch.smk"
 include: "rules/judges.smk"
 include: "rules/benchmarks.smk"
 include: "rules/alpaca_eval.smk"

@@ -1,6 +1,6 @@
 # The base model's weights, in one place and one form whatever their source.
 #
-# needs    a local folder or a hub snapshot with safetensors weights (the demo's own sources: demo.smk)
+# needs    a local folder or a fetched hub snapshot with safetensors weights (the demo's own sources: demo.smk)
 # writes   results/<experiment>/<model>/weights/   weights, configuration, tokenizer, chat template, identity.json
 
 
@@ -27,6 +27,8 @@ rule base_from_folder:
 
 
 rule base_from_hub:
+    input:
+        snapshot=lambda wildcards: f"{HUB_CACHE}/{folder_name(CONFIG.models[wildcards.model].repository, 'model')}",
     output:
         weights=directory(f"{RESULTS}/{{model}}/weights"),
     log:
@@ -40,10 +42,10 @@ rule base_from_hub:
     params:
         code=program_digest("scripts/provide_base.py"),
         repository=lambda wildcards: CONFIG.models[wildcards.model].repository,
-        revision=lambda wildcards: CONFIG.models[wildcards.model].revision,
+        hub_cache=HUB_CACHE,
         chat_template=chat_template_flag,
     message:
-        "Fetch the base model {wildcards.model}: {params.repository} at {params.revision}"
+        "Take the base model {wildcards.model} as fetched: {params.repository}"
     shell:
-        "python scripts/provide_base.py --repository {params.repository:q} --revision {params.revision:q}"
+        "python scripts/provide_base.py --repository {params.repository:q} --hub-cache {params.hub_cache:q}"
         " {params.chat_template} --output {output.weights:q} 2> {log:q}"

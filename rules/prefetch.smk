@@ -7,6 +7,7 @@
 #
 # A change of address or mirror fetches nothing again: a file is what its checksum says. What is not part of a result
 # is passed by `resources`, whose change reruns nothing.
+from isheep.hub_cache import MODEL_FILES, folder_name
 from isheep.sources import FETCHED, HubSource, check_commits, load_sources
 
 HUB_CACHE = f"{FETCHED}/hub"
@@ -16,8 +17,12 @@ try:
     SOURCES = load_sources(CONFIG.fetch.sources)
     HUB = {source.folder: source for source in SOURCES.hub.values()}
     for name in models_from("hub"):
+        model = CONFIG.models[name]
         source = HubSource(
-            repository=CONFIG.models[name].repository, revision=CONFIG.models[name].revision, kind="model"
+            repository=model.repository,
+            revision=model.revision,
+            kind="model",
+            files=MODEL_FILES,
         )
         HUB[source.folder] = source
     DATA_SETS = [

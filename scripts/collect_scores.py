@@ -16,8 +16,9 @@ def main(arguments: argparse.Namespace) -> None:
     rows = []
     for path, where in grid.records():
         record = json.loads(Path(path).read_text(encoding="utf-8"))
-        notes = " ".join(record.get("notes", ()))
-        rows += [where | score | {"note": notes} for score in record["scores"]]
+        notes = record.get("notes", [])
+        for score in record["scores"]:
+            rows.append(where | score | {"note": " ".join([*notes, *filter(None, [score.get("note")])])})
     arguments.scores.parent.mkdir(parents=True, exist_ok=True)
     pandas.DataFrame(rows).to_csv(arguments.scores, index=False)
     print(f"{arguments.scores}: {len(rows)} scores")

@@ -9,24 +9,24 @@ import shutil
 from pathlib import Path
 
 from isheep import program
+from isheep.hub_cache import MODEL_FILES, snapshot_of
 from isheep.identity import write_identity
 from isheep.records import InputError, publish
 
 CHAT_TEMPLATE = "chat_template.jinja"
 NEEDED = ("config.json", "tokenizer_config.json")
-TAKEN = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "merges.txt", "tokenizer.model")
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Verify, link and identify the base model's files."""
     if arguments.repository:
-        folder = snapshot(arguments.repository, arguments.revision)
+        folder = snapshot_of(arguments.hub_cache, arguments.repository, "model")
     elif arguments.checksums:
         folder = arguments.checksums.parent
         verify(folder, arguments.checksums)
     else:
         folder = arguments.folder
-    files = sorted({path for pattern in TAKEN for path in folder.glob(pattern)})
+    files = sorted({path for pattern in MODEL_FILES for path in folder.glob(pattern)})
     for name in NEEDED:
         if not (folder / name).is_file():
             raise InputError(f"{folder}: the file {name} is missing; a base model's folder must hold it.")
@@ -41,13 +41,6 @@ def main(arguments: argparse.Namespace) -> None:
             shutil.copy(arguments.chat_template, partial / CHAT_TEMPLATE)
         write_identity(partial)
     print(f"{arguments.output}: {len(files)} files of {folder}")
-
-
-def snapshot(repository: str, revision: str) -> Path:
-    """Fetch a hub snapshot into the hub's own cache and return its folder."""
-    from huggingface_hub import snapshot_download
-
-    return Path(snapshot_download(repository, revision=revision, allow_patterns=list(TAKEN)))
 
 
 def verify(folder: Path, checksums: Path) -> None:
@@ -67,7 +60,7 @@ source = parser.add_mutually_exclusive_group(required=True)
 source.add_argument("--folder", type=Path, help="local folder with the base model")
 source.add_argument("--repository", help="hub repository, owner/name")
 source.add_argument("--checksums", type=Path, help="sha256sum list beside the files, which must match it")
-parser.add_argument("--revision", help="commit hash of the hub repository")
+parser.add_argument("--hub-cache", type=Path, help="hub cache into which the repository was fetched")
 parser.add_argument("--chat-template", type=Path, help="Jinja file to use instead of the tokenizer's own")
 parser.add_argument("--output", type=Path, required=True, help="folder to write")
 

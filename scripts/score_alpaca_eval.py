@@ -26,7 +26,7 @@ def main(arguments: argparse.Namespace) -> None:
     keep_package_offline()
     annotations = json.loads(arguments.annotations.read_text(encoding="utf-8"))
     record = json.loads(arguments.usage.read_text(encoding="utf-8"))
-    length_controlled, notes = length_controlled_score(annotations, arguments.length_control)
+    length_controlled = length_controlled_score(annotations, arguments.length_control)
     result = {
         "benchmark": arguments.benchmark,
         "task": "alpaca_eval",
@@ -34,7 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
         "versions": {name: metadata.version(name) for name in VERSIONS_OF},
         "seed": record["seed"],
         "judge": record["judge"],
-        "notes": [*record["notes"], *notes],
+        "notes": record["notes"],
         "annotator": record["annotator"],
         "reference": record["reference"],
     }
@@ -62,8 +62,8 @@ def length_score(annotations: list[dict]) -> dict:
     return score("avg_length", sum(len(row["output_2"]) for row in annotations) // n, None, n, n)
 
 
-def length_controlled_score(annotations: list[dict], length_control: Path | None) -> tuple[dict, list[str]]:
-    """The length-controlled win rate in per cent, and what a reader must know of it.
+def length_controlled_score(annotations: list[dict], length_control: Path | None) -> dict:
+    """The length-controlled win rate in per cent; its `note` says what a reader must know of it.
 
     It is fitted where `length_control` names df_gamed.csv; else it is the mean of what the publisher of the
     annotations has fitted, where they hold that; else it is missing.
@@ -72,15 +72,15 @@ def length_controlled_score(annotations: list[dict], length_control: Path | None
     if length_control is not None:
         n_valid = sum(row["preference"] is not None for row in annotations)
         if not n_valid:
-            return score(name, None, None, n, 0), ["The length-controlled win rate is missing: no judgment is valid."]
-        return score(name, *fit_length_controlled(annotations, length_control), n, n_valid), []
+            return score(name, None, None, n, 0) | {"note": "The length-controlled win rate has no valid judgment."}
+        return score(name, *fit_length_controlled(annotations, length_control), n, n_valid)
     published = [row["glm_preference"] for row in annotations if row.get("glm_preference") is not None]
     if not published:
-        return score(name, None, None, n, 0), [FETCH_LENGTH_CONTROL]
+        return score(name, None, None, n, 0) | {"note": FETCH_LENGTH_CONTROL}
     import pandas
 
     series = pandas.Series(published)
-    return score(name, series.mean() * 100, series.sem() * 100, n, len(published)), [FROM_ANNOTATIONS]
+    return score(name, series.mean() * 100, series.sem() * 100, n, len(published)) | {"note": FROM_ANNOTATIONS}
 
 
 def fit_length_controlled(annotations: list[dict], df_gamed: Path) -> tuple[float, float]:

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from isheep.records import InputError
+from isheep.sandbox import Sandbox, find_sandbox
+
 
 @pytest.fixture(scope="session")
 def published_data() -> Path:
@@ -13,3 +16,12 @@ def published_data() -> Path:
     if not folder:
         pytest.skip("ISHEEP_DATA is not set: it names the folder with the published benchmark files")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Sandbox:
+    """The sandbox of this machine. Programs are never run without one, so their tests neither."""
+    try:
+        return find_sandbox()
+    except InputError as error:
+        pytest.skip(f"no sandbox: {error}")

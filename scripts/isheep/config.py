@@ -51,13 +51,14 @@ class ModelSettings(Settings):
 
     source: Literal["shipped", "build", "folder", "hub"]
     """shipped: the demo base of this repository. build: the same, trained from scratch. folder: `path`. hub: a
-    snapshot of `repository` at `revision`, fetched where there is a network."""
+    snapshot of `repository`, fetched by `snakemake prefetch` where there is a network."""
     path: str | None = None
     """For source folder: a local folder with safetensors weights, configuration and tokenizer."""
     repository: str | None = None
     """For source hub: owner/name."""
     revision: str | None = None
-    """For source hub: the full commit hash, so that the weights can never change under a result."""
+    """For source hub: a full commit hash; null takes the one in the lock file (config/sources.lock.yaml), where the
+    newest is written down when the model is first fetched. So weights never change under a result."""
     chat_template: str | None = None
     """File with the chat template (Jinja) of all trained checkpoints; null keeps the tokenizer's own."""
     system_prompt: str | None = None
@@ -67,7 +68,7 @@ class ModelSettings(Settings):
 
     @model_validator(mode="after")
     def _source_is_complete(self) -> "ModelSettings":
-        needed = {"folder": ("path",), "hub": ("repository", "revision")}.get(self.source, ())
+        needed = {"folder": ("path",), "hub": ("repository",)}.get(self.source, ())
         for key in needed:
             if getattr(self, key) is None:
                 raise ValueError(f"source {self.source} needs the key {key!r}")

@@ -5,6 +5,10 @@ from pathlib import Path
 from isheep.records import InputError
 
 
+MODEL_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "merges.txt", "tokenizer.model")
+"""What is taken of a model's repository or folder: weights in safetensors, configuration and tokenizer; no code."""
+
+
 def folder_name(repository: str, kind: str) -> str:
     """Return the name of a repository's folder, such as `datasets--allenai--ai2_arc`. kind: dataset or model."""
     return f"{kind}s--{repository.replace('/', '--')}"

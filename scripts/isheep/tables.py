@@ -104,9 +104,10 @@ def build_table(scores: pandas.DataFrame, table: TableSettings, rows: list[Row])
 
 
 def benchmark_notes(scores: pandas.DataFrame, table: TableSettings) -> list[str]:
-    """Return what a reader must know of the table's benchmarks, as their result records say it; each note once."""
-    shown = {column.benchmark for column in table.columns}
-    notes = scores[scores.benchmark.isin(shown)].note.dropna()
+    """Return what a reader must know of the table's scores, as their result records say it; each note once."""
+    shown = {(column.benchmark, column.metric) for column in table.columns}
+    is_shown = [cell in shown for cell in zip(scores.benchmark, scores.metric, strict=True)]
+    notes = scores[is_shown].note.dropna()
     return [note for note in dict.fromkeys(notes) if note]
 
 

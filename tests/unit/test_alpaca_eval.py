@@ -155,11 +155,11 @@ def test_published_annotations_give_the_published_row(published_data, tmp_path, 
     controlled = scores["length_controlled_win_rate"]
     if expected["length_controlled"] is None:
         assert (controlled["value"], controlled["n"], controlled["n_valid"]) == (None, 805, 0)
-        assert any("fetch that file" in note for note in result["notes"])
+        assert "fetch that file" in controlled["note"]
     else:
         assert controlled["value"] == pytest.approx(expected["length_controlled"], abs=1e-7)
         assert controlled["n_valid"] == 805
-        assert any("glm_preference" in note for note in result["notes"])
+        assert "glm_preference" in controlled["note"]
     assert all((row["n"], row["n_valid"]) == (805, 805) for row in result["scores"] if row is not controlled)
     assert result["judge"] is None
     assert result["reference"]["sha256"].startswith("83db546b")

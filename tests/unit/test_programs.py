@@ -28,7 +28,7 @@ from isheep.programs import (
     select_problems,
 )
 from isheep.records import InputError, read_jsonl, unfinished_folder, write_jsonl
-from isheep.sandbox import Limits, Sandbox, find_sandbox
+from isheep.sandbox import Limits, Sandbox
 
 LIMITS = Limits(cpu_seconds=TIME_LIMITS["humaneval"], memory_mib=1024)
 MBPP_LIMITS = Limits(cpu_seconds=TIME_LIMITS["mbpp"], memory_mib=1024)
@@ -65,11 +65,6 @@ class CountingSandbox(Sandbox):
             raise InputError("the sandbox broke")
         self.ran.append(program)
         return "passed" if "good" in program else "timed out"
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Sandbox:
-    return find_sandbox()
 
 
 def write_problems(path: Path, *rows: dict) -> Path:

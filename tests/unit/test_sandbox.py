@@ -14,15 +14,10 @@ import pytest
 
 from isheep import sandbox as module
 from isheep.records import InputError
-from isheep.sandbox import Apptainer, Limits, Sandbox, find_sandbox
+from isheep.sandbox import Apptainer, Limits, find_sandbox
 
 LIMITS = Limits(cpu_seconds=1, memory_mib=256, wall_seconds=4)
 SECRET = "a-secret-of-ours"
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Sandbox:
-    return find_sandbox()
 
 
 @pytest.fixture

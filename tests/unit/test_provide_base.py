@@ -1,0 +1,50 @@
+"""Whatever its source, a base model becomes one folder with weights, tokenizer and identity."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+DEMO = Path("config/demo/base").resolve()
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def provide(*flags):
+    return subprocess.run(
+        [sys.executable, "scripts/provide_base.py", *map(str, flags)], capture_output=True, text=True, check=False
+    )
+
+
+def fetched(cache: Path) -> Path:
+    """The demo's base as a repository in a hub cache, with a file that must not be taken."""
+    folder = cache / "models--owner--name"
+    snapshot = folder / "snapshots" / COMMIT
+    shutil.copytree(DEMO, snapshot)
+    (snapshot / "modeling_own.py").write_text("raise SystemExit('code of a repository was run')\n")
+    (folder / "refs").mkdir()
+    (folder / "refs/main").write_text(COMMIT)
+    return snapshot
+
+
+def test_a_fetched_repository_is_linked_without_its_code(tmp_path):
+    snapshot = fetched(tmp_path / "hub")
+    run = provide("--repository", "owner/name", "--hub-cache", tmp_path / "hub", "--output", tmp_path / "weights")
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "weights/model.safetensors").resolve() == snapshot / "model.safetensors"
+    assert (tmp_path / "weights/identity.json").is_file()
+    assert not (tmp_path / "weights/modeling_own.py").exists()
+
+
+def test_a_repository_that_was_not_fetched_is_named(tmp_path):
+    run = provide("--repository", "owner/name", "--hub-cache", tmp_path / "hub", "--output", tmp_path / "weights")
+    assert run.returncode == 1
+    assert "the model owner/name has not been fetched" in run.stderr
+    assert not (tmp_path / "weights").exists()
+
+
+def test_a_folder_without_safetensors_is_refused(tmp_path):
+    shutil.copytree(DEMO, tmp_path / "base")
+    (tmp_path / "base/model.safetensors").unlink()
+    run = provide("--folder", tmp_path / "base", "--output", tmp_path / "weights")
+    assert run.returncode == 1
+    assert "no *.safetensors file" in run.stderr
