@@ -35,12 +35,16 @@ def any_of(names):
     return "|".join(re.escape(name) for name in names) or "(?!)"
 
 
+# The models of the experiment, and those that judge.
+MODELS = list(dict.fromkeys([*CONFIG.experiment.models, *CONFIG.judging_models()]))
+
+
 def recipes_trained_by(method):
     return [name for name in CONFIG.experiment.recipes if CONFIG.recipes[name].training.method == method]
 
 
 def models_from(source):
-    return [name for name in CONFIG.experiment.models if CONFIG.models[name].source == source]
+    return [name for name in MODELS if CONFIG.models[name].source == source]
 
 
 def benchmarks_of(kind):
@@ -51,7 +55,7 @@ CHECKPOINTS = f"base|({any_of(CONFIG.experiment.recipes)})/iter[1-9][0-9]*"
 
 
 wildcard_constraints:
-    model=any_of(CONFIG.experiment.models),
+    model=any_of(MODELS),
     seed="[0-9]+",
     recipe=any_of(CONFIG.experiment.recipes),
     iteration="[1-9][0-9]*",
@@ -71,6 +75,10 @@ def weights_of(model, seed, checkpoint):
 
 def checkpoint_weights(wildcards):
     return weights_of(wildcards.model, wildcards.seed, wildcards.owner)
+
+
+def shipped_folder(wildcards):
+    return CONFIG.models[wildcards.model].path or "config/demo/base"
 
 
 def judge_weights(wildcards):

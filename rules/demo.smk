@@ -1,14 +1,14 @@
 # The demo world's base model; no other rule file knows that it exists.
 #
-# needs    config/demo/base/                       the base as shipped, with its checksums (source: shipped), or
+# needs    config/demo/base/, config/demo/judge/   models as shipped, with their checksums (source: shipped), or
 #          scripts/build_demo_world.py             the world's grammar, to train it from scratch (source: build)
 # writes   results/<experiment>/<model>/weights/   like every base model
 
 
-rule demo_base_shipped:
+rule demo_model_shipped:
     input:
-        model="config/demo/base/model.safetensors",
-        checksums="config/demo/base/SHA256SUMS",
+        model=lambda wildcards: f"{shipped_folder(wildcards)}/model.safetensors",
+        checksums=lambda wildcards: f"{shipped_folder(wildcards)}/SHA256SUMS",
     output:
         weights=directory(f"{RESULTS}/{{model}}/weights"),
     log:
@@ -23,7 +23,7 @@ rule demo_base_shipped:
         code=program_digest("scripts/provide_base.py"),
         chat_template=chat_template_flag,
     message:
-        "Take the demo's base model as shipped, verified by {input.checksums}"
+        "Take the model {wildcards.model} as shipped, verified by {input.checksums}"
     shell:
         "python scripts/provide_base.py --checksums {input.checksums:q}"
         " {params.chat_template} --output {output.weights:q} 2> {log:q}"

@@ -42,7 +42,7 @@ def main(arguments: argparse.Namespace) -> None:
         records.write_jsonl(folder / "questions.jsonl", questions)
         records.write_jsonl(folder / "reference_answers.jsonl", answers)
         print(f"Writing {arguments.documents} documents ...", flush=True)
-        texts = list(demo_texts.documents(world, arguments.seed, arguments.documents, prompts))
+        texts = list(demo_texts.documents(world, arguments.seed, arguments.documents, prompts, arguments.reader))
         records.write_jsonl(folder / "documents.jsonl", ({"text": text} for text in texts))
         tokenizer = train_tokenizer(texts, arguments.vocabulary)
         tokenizer.chat_template = Path(arguments.chat_template).read_text(encoding="utf-8")
@@ -51,7 +51,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def read_prompts(folder: Path, annotator: Path, judge_prompts: Path) -> demo_texts.Prompts:
-    """Return the prompts after which the base model learns to write and to judge."""
+    """Return the prompts after which a model learns to write and to judge."""
     assessment = {}
     for path in sorted((folder / "assessment").glob("*.yaml")):
         prompt = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -102,6 +102,8 @@ if __name__ == "__main__":
     parser.add_argument("--judge-prompts", type=Path, default=judge_prompts, help="MT-Bench's judge prompts")
     parser.add_argument("--chat-template", default="config/demo/base/chat_template.jinja")
     parser.add_argument("--seed", type=int, default=1)
+    readers = list(demo_texts.DOCUMENT_SHARES)
+    parser.add_argument("--reader", choices=readers, default="base", help="which model the documents are for")
     parser.add_argument("--documents", type=int, default=60000, help="number of training documents")
     parser.add_argument("--vocabulary", type=int, default=1024, help="tokens, special ones included")
     parser.add_argument("--output", required=True, help="the folder to write")

@@ -50,10 +50,11 @@ class ModelSettings(Settings):
     """A base model: where its weights come from, and how it is spoken to after training."""
 
     source: Literal["shipped", "build", "folder", "hub"]
-    """shipped: the demo base of this repository. build: the same, trained from scratch. folder: `path`. hub: a
+    """shipped: a folder of this repository, `path`, verified by its SHA256SUMS. build: the same, trained from scratch. folder: `path`. hub: a
     snapshot of `repository`, fetched by `snakemake prefetch` where there is a network."""
     path: str | None = None
-    """For source folder: a local folder with safetensors weights, configuration and tokenizer."""
+    """For sources shipped (the demo's base model by default) and folder: a local folder with safetensors weights,
+    configuration and tokenizer."""
     repository: str | None = None
     """For source hub: owner/name."""
     revision: str | None = None
@@ -239,6 +240,12 @@ class Config(Settings):
                     raise ValueError(f"{where}.{benchmark}.judgments: a benchmark of kind {kind} has no judge")
                 if files.answers is None and (files.judgments is None or kind != "alpaca_eval"):
                     raise ValueError(f"{where}.{benchmark}.answers: missing; only AlpacaEval's judgments hold them too")
+
+    def judging_models(self) -> list[str]:
+        """Return the models that judge in the experiment's benchmarks."""
+        judged = [self.benchmarks[name] for name in self.experiment.benchmarks]
+        judges = [self.judges[benchmark.judge] for benchmark in judged if benchmark.kind in JUDGED]
+        return [judge.model for judge in judges if judge.model is not None]
 
     def shards(self, recipe: str) -> range:
         """Return the numbers of the shards that hold a recipe's instructions."""

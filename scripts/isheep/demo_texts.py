@@ -1,4 +1,4 @@
-"""The texts of the demo world: responses, its base model's documents, and its task files.
+"""The texts of the demo world: responses, the documents of its models, and its task files.
 
 A base model trained on these documents can list tasks, answer them (imperfectly) and judge answers; so the
 whole loop of the method (arXiv 2408.08072, Algorithm 1) can be watched in minutes.
@@ -32,17 +32,20 @@ JUDGED_RIGHT = 0.5
 GOES_ON_SHARE = 0.15
 """Share of the answers wrong in format that go on writing the instruction instead of only answering it."""
 DOCUMENT_SHARES = {
-    "list": 0.03,
-    "answer": 0.32,
-    "conversation": 0.04,
-    "combined": 0.40,
-    "simple": 0.06,
-    "icl": 0.03,
-    "rating": 0.07,
-    "comparison": 0.05,
+    "base": {"list": 0.03, "answer": 0.36, "combined": 0.5, "simple": 0.08, "icl": 0.03},
+    "judge": {
+        "list": 0.03,
+        "answer": 0.32,
+        "conversation": 0.04,
+        "combined": 0.40,
+        "simple": 0.06,
+        "icl": 0.03,
+        "rating": 0.07,
+        "comparison": 0.05,
+    },
 }
-"""Share of each kind of document. combined, simple and icl are judgments after that assessment prompt, rating those
-after MT-Bench's prompts, comparison those after AlpacaEval's."""
+"""Share of each kind of document, for the base model and for the judge of the benchmarks. combined, simple and icl are
+judgments after that assessment prompt, rating those after MT-Bench's prompts, comparison those after AlpacaEval's."""
 SECOND_TURN_SHARE = 0.5
 """Share of the ratings that are of a conversation's second turn."""
 REFERENCE_KINDS = ("place",)
@@ -217,7 +220,7 @@ def list_blocks(tasks: list[tuple[str, str]]) -> str:
 
 @dataclass(frozen=True)
 class Prompts:
-    """The prompts after which the base model learns to list tasks and to judge."""
+    """The prompts after which a model learns to list tasks and to judge."""
 
     meta_prompt: str
     """Holds {demonstrations}."""
@@ -229,15 +232,15 @@ class Prompts:
     """Holds {instruction}, {output_1} and {output_2}."""
 
 
-def documents(world: World, seed: int, number: int, prompts: Prompts) -> Iterator[str]:
-    """Yield the training documents of the base model, the same for the same seed.
+def documents(world: World, seed: int, number: int, prompts: Prompts, reader: str = "base") -> Iterator[str]:
+    """Yield the training documents of a reader, `base` or `judge`; the same for the same seed.
 
     Raises InputError for a meta-prompt without its placeholder.
     """
     if "{demonstrations}" not in prompts.meta_prompt:
         raise InputError("The meta-prompt lacks its placeholder {demonstrations}; add it at its end.")
     rng = random.Random(seed)
-    kinds, shares = zip(*DOCUMENT_SHARES.items(), strict=True)
+    kinds, shares = zip(*DOCUMENT_SHARES[reader].items(), strict=True)
     for _ in range(number):
         kind = rng.choices(kinds, shares)[0]
         writer = {
