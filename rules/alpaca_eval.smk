@@ -13,6 +13,7 @@ rule answer_alpaca_eval:
         reference=lambda wildcards: benchmark(wildcards).reference,
     output:
         outputs=f"{CHECKPOINT}/benchmarks/{{benchmark}}/outputs.json",
+        answered_by=f"{CHECKPOINT}/benchmarks/{{benchmark}}/answered_by.json",
     log:
         f"{CHECKPOINT}/logs/benchmarks.{{benchmark}}.answers.log",
     benchmark:
@@ -38,7 +39,8 @@ rule answer_alpaca_eval:
         "python scripts/answer_alpaca_eval.py --checkpoint {input.weights:q} --reference {input.reference:q}"
         " --generator {params.name:q} --sampling {params.sampling:q} {params.prompting}"
         " --raw-suffix {params.raw_suffix:q} --engine {params.engine:q} --seed {params.seed} --threads {threads}"
-        " --batch-size {resources.batch_size} --outputs {output.outputs:q} 2> {log:q}"
+        " --batch-size {resources.batch_size} --answered-by {output.answered_by:q}"
+        " --outputs {output.outputs:q} 2> {log:q}"
 
 
 rule take_alpaca_eval_outputs:
@@ -47,6 +49,7 @@ rule take_alpaca_eval_outputs:
         reference=lambda wildcards: benchmark(wildcards).reference,
     output:
         outputs=f"{BASELINE}/benchmarks/{{benchmark}}/outputs.json",
+        answered_by=f"{BASELINE}/benchmarks/{{benchmark}}/answered_by.json",
     log:
         f"{BASELINE}/logs/benchmarks.{{benchmark}}.answers.log",
     benchmark:
@@ -62,6 +65,7 @@ rule take_alpaca_eval_outputs:
         "Take the published outputs of {wildcards.baseline}: {input.published}"
     shell:
         "python scripts/answer_alpaca_eval.py --take {input.published:q} {params.model} --reference {input.reference:q}"
+        " --answered-by {output.answered_by:q}"
         " --outputs {output.outputs:q} 2> {log:q}"
 
 
@@ -106,6 +110,7 @@ rule score_alpaca_eval:
     input:
         annotations=rules.judge_alpaca_eval.output.annotations,
         usage=rules.judge_alpaca_eval.output.usage,
+        answered_by=answers_to_judge("answered_by.json"),
         length_control=lambda wildcards: benchmark(wildcards).length_control or [],
     output:
         scored=f"{SUBJECT}/benchmarks/{{benchmark}}/items.jsonl",
@@ -120,10 +125,10 @@ rule score_alpaca_eval:
         "../envs/alpaca-eval.yaml"
     params:
         code=program_digest("scripts/score_alpaca_eval.py"),
-        length_control=lambda wildcards: as_flags({"length-control": benchmark(wildcards).length_control}),
+        optional=alpaca_eval_scoring,
     message:
         "Score {wildcards.subject}: {wildcards.benchmark}"
     shell:
         "python scripts/score_alpaca_eval.py --annotations {input.annotations:q} --usage {input.usage:q}"
-        " --benchmark {wildcards.benchmark} {params.length_control}"
+        " --benchmark {wildcards.benchmark} {params.optional}"
         " --items {output.scored:q} --result {output.result:q} 2> {log:q}"

@@ -86,6 +86,12 @@ def alpaca_eval_asking(wildcards):
     return as_flags({"outputs": outputs, "annotator": benchmark(wildcards).annotator})
 
 
+def alpaca_eval_scoring(wildcards):
+    """Flags of what not every set of outputs has: who wrote them, and the file for length control."""
+    answered_by = answers_to_judge("answered_by.json")(wildcards) or None
+    return as_flags({"answered-by": answered_by, "length-control": benchmark(wildcards).length_control})
+
+
 def mt_bench_references(wildcards):
     """Flags of the reference answers, and of the categories that are judged against them."""
     settings = benchmark(wildcards)

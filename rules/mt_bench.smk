@@ -13,6 +13,7 @@ rule answer_mt_bench:
         questions=lambda wildcards: benchmark(wildcards).questions,
     output:
         answers=f"{CHECKPOINT}/benchmarks/{{benchmark}}/answers.jsonl",
+        answered_by=f"{CHECKPOINT}/benchmarks/{{benchmark}}/answered_by.json",
     log:
         f"{CHECKPOINT}/logs/benchmarks.{{benchmark}}.answers.log",
     benchmark:
@@ -39,7 +40,8 @@ rule answer_mt_bench:
         "python scripts/answer_mt_bench.py --checkpoint {input.weights:q} --questions {input.questions:q}"
         " --model-id {params.name:q} --temperatures {params.temperatures:q} --max-tokens {params.max_tokens}"
         " {params.prompting} --raw-suffix {params.raw_suffix:q} --engine {params.engine:q} --seed {params.seed}"
-        " --threads {threads} --batch-size {resources.batch_size} --answers {output.answers:q} 2> {log:q}"
+        " --threads {threads} --batch-size {resources.batch_size} --answered-by {output.answered_by:q}"
+        " --answers {output.answers:q} 2> {log:q}"
 
 
 rule take_mt_bench_answers:
@@ -48,6 +50,7 @@ rule take_mt_bench_answers:
         questions=lambda wildcards: benchmark(wildcards).questions,
     output:
         answers=f"{BASELINE}/benchmarks/{{benchmark}}/answers.jsonl",
+        answered_by=f"{BASELINE}/benchmarks/{{benchmark}}/answered_by.json",
     log:
         f"{BASELINE}/logs/benchmarks.{{benchmark}}.answers.log",
     benchmark:
@@ -63,7 +66,8 @@ rule take_mt_bench_answers:
         "Take the published answers of {wildcards.baseline}: {input.published}"
     shell:
         "python scripts/answer_mt_bench.py --take {input.published:q} {params.model}"
-        " --questions {input.questions:q} --answers {output.answers:q} 2> {log:q}"
+        " --questions {input.questions:q} --answered-by {output.answered_by:q}"
+        " --answers {output.answers:q} 2> {log:q}"
 
 
 rule judge_mt_bench:
@@ -110,6 +114,7 @@ rule score_mt_bench:
     input:
         judgments=rules.judge_mt_bench.output.judgments,
         usage=rules.judge_mt_bench.output.usage,
+        answered_by=answers_to_judge("answered_by.json"),
     output:
         scored=f"{SUBJECT}/benchmarks/{{benchmark}}/items.jsonl",
         result=f"{SUBJECT}/benchmarks/{{benchmark}}/result.json",
@@ -127,4 +132,4 @@ rule score_mt_bench:
         "Score {wildcards.subject}: {wildcards.benchmark}"
     shell:
         "python scripts/score_mt_bench.py --judgments {input.judgments:q} --usage {input.usage:q}"
-        " --benchmark {wildcards.benchmark} --items {output.scored:q} --result {output.result:q} 2> {log:q}"
+        " --answered-by {input.answered_by:q} --benchmark {wildcards.benchmark} --items {output.scored:q} --result {output.result:q} 2> {log:q}"

@@ -12,6 +12,7 @@ rule write_programs:
         problems=lambda wildcards: benchmark(wildcards).problems,
     output:
         samples=f"{CHECKPOINT}/benchmarks/{{benchmark}}/samples.jsonl",
+        answered_by=f"{CHECKPOINT}/benchmarks/{{benchmark}}/answered_by.json",
     log:
         f"{CHECKPOINT}/logs/benchmarks.{{benchmark}}.answers.log",
     benchmark:
@@ -35,7 +36,8 @@ rule write_programs:
     shell:
         "python scripts/write_programs.py --checkpoint {input.weights:q} --problems {input.problems:q}"
         " {params.problems} {params.sampling} {params.prompting} --engine {params.engine:q} --seed {params.seed}"
-        " --threads {threads} --batch-size {resources.batch_size} --samples {output.samples:q} 2> {log:q}"
+        " --threads {threads} --batch-size {resources.batch_size} --answered-by {output.answered_by:q}"
+        " --samples {output.samples:q} 2> {log:q}"
 
 
 rule take_programs:
@@ -44,6 +46,7 @@ rule take_programs:
         problems=lambda wildcards: benchmark(wildcards).problems,
     output:
         samples=f"{BASELINE}/benchmarks/{{benchmark}}/samples.jsonl",
+        answered_by=f"{BASELINE}/benchmarks/{{benchmark}}/answered_by.json",
     log:
         f"{BASELINE}/logs/benchmarks.{{benchmark}}.answers.log",
     benchmark:
@@ -59,12 +62,14 @@ rule take_programs:
         "Take the published programs of {wildcards.baseline}: {input.published}"
     shell:
         "python scripts/write_programs.py --take {input.published:q} --problems {input.problems:q}"
-        " {params.problems} --samples {output.samples:q} 2> {log:q}"
+        " {params.problems} --answered-by {output.answered_by:q}"
+        " --samples {output.samples:q} 2> {log:q}"
 
 
 rule run_programs:
     input:
         samples=f"{SUBJECT}/benchmarks/{{benchmark}}/samples.jsonl",
+        answered_by=f"{SUBJECT}/benchmarks/{{benchmark}}/answered_by.json",
         problems=lambda wildcards: benchmark(wildcards).problems,
     output:
         scored=f"{SUBJECT}/benchmarks/{{benchmark}}/items.jsonl",
@@ -86,5 +91,6 @@ rule run_programs:
         "Run the programs of {wildcards.subject}: {wildcards.benchmark}"
     shell:
         "python scripts/run_programs.py --benchmark {wildcards.benchmark} --samples {input.samples:q}"
+        " --answered-by {input.answered_by:q}"
         " --problems {input.problems:q} {params.problems} {params.running} --threads {threads}"
         " --items {output.scored:q} --result {output.result:q} 2> {log:q}"

@@ -9,6 +9,11 @@ from isheep.alpaca import load_outputs, load_reference
 from isheep.engine import Request, Sampling
 from isheep.journal import Journal, complete_with_journal
 from isheep.prompts import chat_messages
+from isheep.provenance import (
+    add_answered_by_argument,
+    write_answered_by_checkpoint,
+    write_answered_by_publication,
+)
 from isheep.records import unfinished_folder, write_json
 from isheep.seeds import derive_seed
 from isheep.writing import (
@@ -44,6 +49,7 @@ def main(arguments: argparse.Namespace) -> None:
         }
         for row, completion in zip(reference, completions, strict=True)
     ]
+    write_answered_by_checkpoint(arguments, engine)
     write_json(arguments.outputs, rows)
     Journal(journal).remove()
     print(f"{arguments.outputs}: {len(rows)} instructions answered")
@@ -59,11 +65,13 @@ def prompt_for(instruction: str, arguments: argparse.Namespace) -> str | list[di
 def take(arguments: argparse.Namespace) -> None:
     """Check published outputs against the reference's instructions, and write them in its order."""
     rows = load_outputs(arguments.take, load_reference(arguments.reference), arguments.model)
+    write_answered_by_publication(arguments)
     write_json(arguments.outputs, rows)
     print(f"{arguments.outputs}: {len(rows)} outputs taken from {arguments.take}")
 
 
 shared = argparse.ArgumentParser(add_help=False)
+add_answered_by_argument(shared)
 shared.add_argument("--reference", type=Path, required=True, help="reference outputs, JSON list or JSON Lines")
 shared.add_argument("--outputs", type=Path, required=True, help="JSON list to write, one row an instruction")
 

@@ -9,6 +9,11 @@ from isheep import program
 from isheep.engine import Request
 from isheep.journal import Journal, complete_with_journal
 from isheep.mt_bench import Question, answer_prompt, answer_sampling, load_answers, load_questions
+from isheep.provenance import (
+    add_answered_by_argument,
+    write_answered_by_checkpoint,
+    write_answered_by_publication,
+)
 from isheep.records import unfinished_folder, write_jsonl
 from isheep.seeds import derive_seed
 from isheep.writing import add_engine_arguments, add_prompting_arguments, open_requested_engine
@@ -33,6 +38,7 @@ def answer(arguments: argparse.Namespace) -> None:
         }
         for question, *turns in zip(questions, first, second, strict=True)
     ]
+    write_answered_by_checkpoint(arguments, engine)
     write_jsonl(arguments.answers, rows)
     Journal(journal).remove()
     print(f"{arguments.answers}: {len(rows)} questions answered")
@@ -41,6 +47,7 @@ def answer(arguments: argparse.Namespace) -> None:
 def take(arguments: argparse.Namespace) -> None:
     """Check published answers against the questions, and write them in their order."""
     answers = load_answers(arguments.take, load_questions(arguments.questions), arguments.model)
+    write_answered_by_publication(arguments)
     write_jsonl(arguments.answers, (answer_row(id, answer.model, answer.turns) for id, answer in answers.items()))
     print(f"{arguments.answers}: {len(answers)} answers taken from {arguments.take}")
 
@@ -73,6 +80,7 @@ def answer_row(question_id: int | str, model: str, turns: list[str] | tuple[str,
 
 
 shared = argparse.ArgumentParser(add_help=False)
+add_answered_by_argument(shared)
 shared.add_argument("--questions", type=Path, required=True, help="JSON Lines: question_id, category, two turns")
 shared.add_argument("--answers", type=Path, required=True, help="JSON Lines to write, one row a question")
 

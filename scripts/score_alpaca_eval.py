@@ -2,12 +2,12 @@
 
 import argparse
 import json
-from importlib import metadata
 from pathlib import Path
 from unittest import mock
 
 from isheep import program
 from isheep.alpaca import DRAW, REFERENCE_WINS, keep_package_offline
+from isheep.provenance import installed_versions
 from isheep.records import InputError, write_json, write_jsonl
 
 VERSIONS_OF = ("alpaca_eval", "numpy", "pandas", "scikit-learn")
@@ -31,9 +31,10 @@ def main(arguments: argparse.Namespace) -> None:
         "benchmark": arguments.benchmark,
         "task": "alpaca_eval",
         "scores": [*win_rate_scores(annotations), length_score(annotations), length_controlled],
-        "versions": {name: metadata.version(name) for name in VERSIONS_OF},
+        "versions": installed_versions(VERSIONS_OF),
         "seed": record["seed"],
         "judge": record["judge"],
+        "answered_by": arguments.answered_by and json.loads(arguments.answered_by.read_text(encoding="utf-8")),
         "notes": record["notes"],
         "annotator": record["annotator"],
         "reference": record["reference"],
@@ -159,6 +160,7 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--benchmark", required=True, help="name of the benchmark in the result record")
 parser.add_argument("--annotations", type=Path, required=True, help="JSON list, one row an instruction")
 parser.add_argument("--usage", type=Path, required=True, help="JSON: what the annotations come from")
+parser.add_argument("--answered-by", type=Path, help="JSON: who answered, and how")
 parser.add_argument("--length-control", type=Path, nargs="?", help="df_gamed.csv of tatsu-lab/alpaca_eval")
 parser.add_argument("--items", type=Path, required=True, help="JSON Lines to write, one row an instruction")
 parser.add_argument("--result", type=Path, required=True, help="JSON to write: the result record")

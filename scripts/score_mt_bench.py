@@ -22,6 +22,7 @@ def main(arguments: argparse.Namespace) -> None:
         "versions": record["versions"],
         "seed": record["seed"],
         "judge": record["judge"],
+        "answered_by": json.loads(arguments.answered_by.read_text(encoding="utf-8")),
         "notes": record["notes"],
         "model": judgments[0]["model"],
         "sha256": record["sha256"],
@@ -45,6 +46,7 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--benchmark", required=True, help="name of the benchmark in the result record")
 parser.add_argument("--judgments", type=Path, required=True, help="JSON Lines: a row per question and turn")
 parser.add_argument("--usage", type=Path, required=True, help="JSON: what the judgments come from")
+parser.add_argument("--answered-by", type=Path, required=True, help="JSON: who answered, and how")
 parser.add_argument("--items", type=Path, required=True, help="JSON Lines to write, one row a judged turn")
 parser.add_argument("--result", type=Path, required=True, help="JSON to write: the result record")
 

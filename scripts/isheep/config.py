@@ -50,8 +50,9 @@ class ModelSettings(Settings):
     """A base model: where its weights come from, and how it is spoken to after training."""
 
     source: Literal["shipped", "build", "folder", "hub"]
-    """shipped: a folder of this repository, `path`, verified by its SHA256SUMS. build: the same, trained from scratch. folder: `path`. hub: a
-    snapshot of `repository`, fetched by `snakemake prefetch` where there is a network."""
+    """shipped: a folder of this repository, `path`, verified by its SHA256SUMS. build: the demo base, trained from
+    scratch. folder: `path`. hub: a snapshot of `repository`, fetched by `snakemake prefetch` where there is a network.
+    """
     path: str | None = None
     """For sources shipped (the demo's base model by default) and folder: a local folder with safetensors weights,
     configuration and tokenizer."""

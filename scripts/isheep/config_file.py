@@ -17,7 +17,6 @@ from isheep.records import InputError
 from isheep.sources import FETCHED, load_sources
 from isheep.spelling import listed, nearest
 
-
 KINDS = {kind.model_fields["kind"].annotation.__args__[0]: kind for kind in get_args(get_args(BenchmarkSettings)[0])}
 """The settings of each kind of benchmark."""
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from isheep.records import InputError
 
-
 MODEL_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "merges.txt", "tokenizer.model")
 """What is taken of a model's repository or folder: weights in safetensors, configuration and tokenizer; no code."""
 

@@ -48,6 +48,30 @@ def complaint(workspace):
         pytest.param(
             CONFIG, "kind: transformers", "kind: transformer", [CONFIG, "engine.kind", "'vllm'"], id="unknown engine"
         ),
+        pytest.param(
+            CONFIG, "judge: demo\n", "judge: dmo\n", [CONFIG, "'dmo'", "did you mean 'demo'?"], id="unknown judge"
+        ),
+        pytest.param(
+            CONFIG,
+            "kind: mt_bench",
+            "kind: mtbench",
+            [CONFIG, "benchmarks.mt_bench.kind: found 'mtbench'", "alpaca_eval"],
+            id="unknown kind of benchmark",
+        ),
+        pytest.param(
+            CONFIG,
+            "    annotator: ",
+            "    anotator: ",
+            [CONFIG, "benchmarks.alpaca_eval", "did you mean 'annotator'?"],
+            id="misspelt key of a benchmark",
+        ),
+        pytest.param(
+            CONFIG,
+            "mt_bench/questions.jsonl",
+            "mt_bench/question.jsonl",
+            ["benchmarks.mt_bench.questions", "mt_bench/question.jsonl does not exist"],
+            id="benchmark file that does not exist",
+        ),
         pytest.param(CONFIG, "threshold: 8", "threshold: 11", [CONFIG, "found 11", "threshold"], id="threshold 11"),
         pytest.param(
             CONFIG, "iterations: 3 ", "iterations: 0 ", [CONFIG, "found 0", "experiment.iterations"], id="no iteration"

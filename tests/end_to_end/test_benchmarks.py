@@ -61,6 +61,8 @@ def test_every_pair_and_turn_is_counted(finished):
     record, found = scores(finished, "mt_bench")
     assert found["average"]["n"] == 2 * QUESTIONS
     assert 1 <= found["average"]["value"] <= 10
+    assert record["answered_by"]["engine"]["kind"] == "transformers"
+    assert record["answered_by"]["chat_template_sha256"] is None, "the base model was asked raw"
     assert found["expected_average"]["n_valid"] == found["average"]["n_valid"]
 
 

