@@ -1,6 +1,6 @@
 # MT-Bench: two-turn conversations, each answer rated by a judge.
 #
-# needs    weights, or a baseline's published answers and judgments; questions, reference answers, judge prompts; a judge
+# needs    weights, or a baseline's published answers and judgments; questions, references, judge prompts; a judge
 # writes   <subject>/benchmarks/<benchmark>/answers.jsonl      both answers to each question
 #          <subject>/benchmarks/<benchmark>/judgments.jsonl    one judgment per answer
 #          <subject>/benchmarks/<benchmark>/usage.json         what the judge read and wrote, and its price
@@ -132,4 +132,5 @@ rule score_mt_bench:
         "Score {wildcards.subject}: {wildcards.benchmark}"
     shell:
         "python scripts/score_mt_bench.py --judgments {input.judgments:q} --usage {input.usage:q}"
-        " --answered-by {input.answered_by:q} --benchmark {wildcards.benchmark} --items {output.scored:q} --result {output.result:q} 2> {log:q}"
+        " --answered-by {input.answered_by:q} --benchmark {wildcards.benchmark}"
+        " --items {output.scored:q} --result {output.result:q} 2> {log:q}"

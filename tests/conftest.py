@@ -8,10 +8,10 @@ import pytest
 from isheep.records import InputError
 from isheep.sandbox import Sandbox, find_sandbox
 
-
 SHARES_THE_REDUCED_DEMO = ("test_loop", "test_reruns")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run side by side, keep together what shares fixtures: a file, and what looks at the reduced demo."""
     for item in items:

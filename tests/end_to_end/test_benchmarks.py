@@ -136,6 +136,15 @@ def test_a_judge_that_dies_halfway_is_paid_for_the_rest_alone(finished, tmp_path
     record = json.loads((workspace.folder / "results/api/demo/seed1/base/benchmarks/mt_bench/result.json").read_text())
     assert record["judge"]["usage"]["requests"] == 2 * QUESTIONS
     assert record["judge"]["usage"]["cost"] == pytest.approx(2 * QUESTIONS * (10 * 1.0 + 5 * 2.0) / 1e6)
+    for old, new in {
+        "prompt: 1.0": "prompt: 3.0",
+        "JUDGE_KEY": "OTHER_KEY",
+        "judge_attempts: 2": "judge_attempts: 3",
+    }.items():
+        with workspace.changed("chats.yaml", old, new):
+            assert workspace.jobs() == {}, "nothing is judged, and paid, again for a price, a name or a limit"
+    with workspace.changed("chats.yaml", "model: judge", "model: another-judge"):
+        assert set(workspace.jobs()) == {"judge_mt_bench", "score_mt_bench", "collect_scores", "make_table"}
     files = [path for path in workspace.folder.rglob("*") if path.is_file()]
     assert not [path for path in files if b"secret-of-the-test" in path.read_bytes()], "the key was written down"
 
