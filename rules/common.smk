@@ -229,7 +229,7 @@ def program_running(wildcards):
     settings = benchmark(wildcards)
     taken = wildcards.subject.startswith("baselines/")
     flags = {
-        "written": "published" if taken else "raw" if wildcards.subject.endswith("/base") else "chat",
+        "written": "published" if taken else "raw" if Path(wildcards.subject).name == "base" else "chat",
         "time-limit": settings.time_limit,
         "memory-limit": settings.memory_limit,
         "image": settings.image,
