@@ -11,13 +11,13 @@ from threading import Lock
 
 import pytest
 import torch
-from judge_server import JudgeServer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from isheep.engine import Completion, Engine, EngineSettings, Request, Sampling, open_engine
 from isheep.engine_api import ApiEngine, ApiSettings
 from isheep.identity import write_identity
 from isheep.records import InputError
+from judge_server import JudgeServer
 
 HAS_VLLM = importlib.util.find_spec("vllm") is not None
 LOCAL_ENGINES = [

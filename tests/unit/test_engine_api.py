@@ -7,7 +7,6 @@ from email.utils import format_datetime
 from traceback import format_exception
 
 import pytest
-from judge_server import FAULTS, JudgeServer
 from pydantic import ValidationError
 
 from isheep.engine import Completion, Request, Sampling, TokenLogprob
@@ -15,6 +14,7 @@ from isheep.engine_api import ApiEngine, ApiSettings, seconds_to_wait, worst_cas
 from isheep.journal import Journal, complete_with_journal
 from isheep.judges import JudgeSettings, add_judge_arguments, open_requested_judge, usage
 from isheep.records import InputError
+from judge_server import FAULTS, JudgeServer
 
 SAMPLING = Sampling(temperature=0, max_tokens=16)
 KEY = "sk-a-very-secret-key-0123456789"
