@@ -90,7 +90,8 @@ def test_recipe_takes_from_the_one_it_extends_what_it_does_not_say(raw):
             lambda c: c["engine"].update(kind="vlm"),
             ["engine.kind", "found 'vlm'", "'transformers' or 'vllm'"],
         ),
-        (lambda c: c.pop("models"), ["the key 'models' is missing"]),
+        (lambda c: c.pop("models"), ["experiment.models", "found 'demo'", "add it to models"]),
+        (lambda c: c["experiment"].pop("name"), ["the key 'experiment.name' is missing", "results/<name>/"]),
         (
             lambda c: c["recipes"]["self_instruct"].update(extends="one_bsae"),
             ["recipes.self_instruct.extends", "found 'one_bsae'", "did you mean 'one_base'?"],

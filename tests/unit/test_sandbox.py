@@ -1,5 +1,6 @@
 """Every way out of the sandbox is closed: what tries one fails, leaves nothing behind, and harms nobody."""
 
+import functools
 import os
 import resource
 import socket
@@ -96,8 +97,10 @@ def test_no_file_of_home_or_project_can_be_read(sandbox, remaining):
 )
 def test_nothing_outside_can_be_written(sandbox, remaining, folder):
     path = Path(folder if Path(folder).is_dir() else Path(folder).parent) / f"written-{uuid.uuid4().hex}"
-    attempt(sandbox, remaining, f"open({str(path)!r}, 'w').write('x')")
-    attempt(sandbox, remaining, f"import os; os.makedirs({str(path)!r})")
+    # In a sandbox /tmp is its own, so a project that lies there may seem to be written.
+    run = sandbox.run if path.is_relative_to("/tmp") else functools.partial(attempt, sandbox, remaining)
+    run(f"open({str(path)!r}, 'w').write('x')", LIMITS)
+    run(f"import os; os.makedirs({str(path)!r})", LIMITS)
     assert not path.exists()
 
 
