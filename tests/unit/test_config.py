@@ -36,6 +36,17 @@ def test_the_demo_is_valid_and_its_files_are_too(raw):
     check_files(load_config(raw, [DEMO]))
 
 
+def test_the_published_answers_and_the_papers_suite_are_valid(raw):
+    published = Path("config/published.yaml")
+    check_files(load_config(yaml.safe_load(published.read_text()), [published]))
+    suite = Path("config/suite.yaml")
+    names = yaml.safe_load(suite.read_text())["benchmarks"]
+    raw["benchmarks"] |= names
+    raw["experiment"]["benchmarks"] = [*raw["experiment"]["benchmarks"], *names]
+    check_files(load_config(raw, [DEMO, suite]))
+    assert {"boolq", "mmlu", "squadv2", "humaneval", "mbpp", "ifeval"} <= set(names)
+
+
 def test_paper_values_are_the_defaults(raw):
     recipe = {"one_base": {}}
     config = load_config(raw | {"recipes": recipe, "experiment": raw["experiment"] | {"recipes": ["one_base"]}}, [DEMO])
