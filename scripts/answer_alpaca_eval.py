@@ -1,7 +1,6 @@
 """Let a checkpoint answer AlpacaEval's instructions, or take a baseline's published outputs (`--take FILE`)."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from isheep import program
@@ -88,7 +87,4 @@ take_parser.add_argument("--take", type=Path, required=True, help="published out
 take_parser.add_argument("--model", help="take only the rows of this generator")
 
 if __name__ == "__main__":
-    if "--take" in sys.argv:
-        program.run(take, take_parser)
-    else:
-        program.run(main, parser)
+    program.run_or_take(main, parser, take, take_parser)

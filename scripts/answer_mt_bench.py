@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from isheep import program
@@ -98,7 +97,4 @@ take_parser.add_argument("--take", type=Path, required=True, help="published ans
 take_parser.add_argument("--model", help="whose answers, where the file has those of several models")
 
 if __name__ == "__main__":
-    if "--take" in sys.argv:
-        program.run(take, take_parser)
-    else:
-        program.run(answer, parser)
+    program.run_or_take(answer, parser, take, take_parser)

@@ -1,8 +1,6 @@
 """Let a judge compare a model's outputs with AlpacaEval's reference, or take published annotations (`--take FILE`)."""
 
 import argparse
-import hashlib
-import sys
 from pathlib import Path
 
 from isheep import program
@@ -10,7 +8,7 @@ from isheep.alpaca import keep_package_offline, load_annotations, load_outputs, 
 from isheep.alpaca_annotator import judge_pairs, load_annotator
 from isheep.journal import Journal
 from isheep.judges import add_judge_arguments, open_requested_judge, usage
-from isheep.records import unfinished_folder, write_json
+from isheep.records import file_sha256, unfinished_folder, write_json
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -41,7 +39,7 @@ def take(arguments: argparse.Namespace) -> None:
     reference = load_reference(arguments.reference)
     rows = load_annotations(arguments.take, reference, arguments.model)
     notes = [
-        f"The annotations are taken from the file {arguments.take.name} (sha256 {sha256(arguments.take)}).",
+        f"The annotations are taken from the file {arguments.take.name} (sha256 {file_sha256(arguments.take)}).",
         *differences(rows, "output_1", reference, "the reference's output"),
     ]
     if arguments.outputs is not None:
@@ -66,12 +64,7 @@ def differences(annotations: list[dict], key: str, outputs: list[dict], what: st
 def usage_record(reference_file: Path, reference: list[dict], **others) -> dict:
     """What the annotations come from: judge and what it used, annotator, seed, notes, and the reference."""
     generators = sorted({row["generator"] for row in reference})
-    return {**others, "reference": {"generator": ", ".join(generators), "sha256": sha256(reference_file)}}
-
-
-def sha256(file: Path) -> str:
-    """Hexadecimal digits."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    return {**others, "reference": {"generator": ", ".join(generators), "sha256": file_sha256(reference_file)}}
 
 
 def report(file: Path, annotations: list[dict]) -> None:
@@ -97,7 +90,4 @@ take_parser.add_argument("--annotator", type=Path, help="folder of the annotator
 take_parser.add_argument("--model", help="take only the rows of this generator_2")
 
 if __name__ == "__main__":
-    if "--take" in sys.argv:
-        program.run(take, take_parser)
-    else:
-        program.run(main, parser)
+    program.run_or_take(main, parser, take, take_parser)

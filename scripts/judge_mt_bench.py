@@ -1,8 +1,6 @@
 """Let a judge rate answers to MT-Bench's questions, or take published judgments of them (`--take FILE`)."""
 
 import argparse
-import hashlib
-import sys
 from pathlib import Path
 
 from isheep import program
@@ -23,7 +21,7 @@ from isheep.mt_bench import (
     take_judgments,
 )
 from isheep.provenance import ENGINE_PACKAGES, installed_versions
-from isheep.records import unfinished_folder, write_json, write_jsonl
+from isheep.records import file_sha256, unfinished_folder, write_json, write_jsonl
 from isheep.writing import add_sampling_argument
 
 VERSIONS_OF = ("openai", *ENGINE_PACKAGES)
@@ -92,7 +90,7 @@ def input_hashes(arguments: argparse.Namespace) -> dict[str, str]:
         "answers": arguments.answers,
         "published_judgments": getattr(arguments, "take", None),
     }
-    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items() if path is not None}
+    return {name: file_sha256(path) for name, path in files.items() if path is not None}
 
 
 shared = argparse.ArgumentParser(add_help=False)
@@ -115,7 +113,4 @@ take_parser.add_argument("--take", type=Path, required=True, help="published jud
 take_parser.add_argument("--model", help="whose judgments, where the file has those of several models")
 
 if __name__ == "__main__":
-    if "--take" in sys.argv:
-        program.run(take, take_parser)
-    else:
-        program.run(judge, parser)
+    program.run_or_take(judge, parser, take, take_parser)

@@ -7,7 +7,6 @@ import argparse
 import hashlib
 import json
 import math
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +22,7 @@ from isheep.lm_eval_tasks import (
     seeded_scoring,
     stay_offline,
 )
-from isheep.provenance import ENGINE_PACKAGES, installed_versions
+from isheep.provenance import ENGINE_PACKAGES, checkpoint_asked, file_taken, installed_versions
 from isheep.records import InputError, unfinished_folder, write_json, write_jsonl
 from isheep.writing import add_engine_arguments, add_prompting_arguments, open_requested_engine
 
@@ -83,12 +82,8 @@ def open_checkpoint(arguments: argparse.Namespace, tasks: list) -> tuple:
     from isheep.lm_eval_model import EngineLM
 
     engine = open_requested_engine(arguments, arguments.checkpoint)
-    template = engine.tokenizer.chat_template if arguments.chat else None
-    return EngineLM(engine, unfinished_folder(arguments.items), arguments.seed, arguments.raw_suffix), {
-        "engine": engine.identity,
-        "chat_template_sha256": None if template is None else sha256(template.encode()),
-        "raw_suffix": arguments.raw_suffix,
-    }
+    asked = checkpoint_asked(engine, arguments.chat) | {"raw_suffix": arguments.raw_suffix}
+    return EngineLM(engine, unfinished_folder(arguments.items), arguments.seed, arguments.raw_suffix), asked
 
 
 def open_responses(arguments: argparse.Namespace, tasks: list) -> tuple:
@@ -98,7 +93,7 @@ def open_responses(arguments: argparse.Namespace, tasks: list) -> tuple:
     file = arguments.take
     prompts = {task.doc_to_text(doc) for task in tasks for doc in task.eval_docs}
     responses = read_responses(file, prompts, arguments.model)
-    return RecordedLM(responses, file), {"responses": {"file": file.name, "sha256": sha256(file.read_bytes())}}
+    return RecordedLM(responses, file), {"responses": file_taken(file)}
 
 
 def item_row(sample: dict) -> dict:
@@ -128,7 +123,7 @@ def result_record(arguments: argparse.Namespace, results: dict) -> dict:
         "judge": None,
         "notes": notes(arguments),
         "task_version": results["versions"].get(task),
-        "task_sha256": sha256("".join(sample["doc_hash"] + sample["target_hash"] for sample in samples).encode()),
+        "task_sha256": task_sha256(samples),
         "data": results["data"],
         "num_fewshot": shots.pop() if len(shots) == 1 else None,
         "limit": arguments.limit,
@@ -175,9 +170,10 @@ def scores(task: str, aggregated: dict | None, samples: list[dict]) -> list[dict
     return rows
 
 
-def sha256(content: bytes) -> str:
-    """Hexadecimal digits."""
-    return hashlib.sha256(content).hexdigest()
+def task_sha256(samples: list[dict]) -> str:
+    """The checksum of all documents and targets."""
+    hashes = "".join(sample["doc_hash"] + sample["target_hash"] for sample in samples)
+    return hashlib.sha256(hashes.encode()).hexdigest()
 
 
 shared = argparse.ArgumentParser(add_help=False)
@@ -205,7 +201,4 @@ take_parser.add_argument("--model", help="whose responses, where the file has th
 take_parser.set_defaults(seed=None, chat=False, system_prompt=None)
 
 if __name__ == "__main__":
-    if "--take" in sys.argv:
-        program.run(take, take_parser)
-    else:
-        program.run(measure_checkpoint, parser)
+    program.run_or_take(measure_checkpoint, parser, take, take_parser)

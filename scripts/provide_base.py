@@ -4,14 +4,13 @@ Weights of a folder or a hub snapshot are linked, not copied; nothing but data f
 """
 
 import argparse
-import hashlib
 import shutil
 from pathlib import Path
 
 from isheep import program
 from isheep.hub_cache import MODEL_FILES, snapshot_of
 from isheep.identity import write_identity
-from isheep.records import InputError, publish
+from isheep.records import InputError, file_sha256, publish
 
 CHAT_TEMPLATE = "chat_template.jinja"
 NEEDED = ("config.json", "tokenizer_config.json")
@@ -50,7 +49,7 @@ def verify(folder: Path, checksums: Path) -> None:
         path = folder / name.lstrip("*")
         if not path.is_file():
             raise InputError(f"{path}: the file is missing, though {checksums} lists it; restore it.")
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        found = file_sha256(path)
         if found != expected:
             raise InputError(f"{path}: expected sha256 {expected}, found {found}; restore the file.")
 

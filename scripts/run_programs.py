@@ -1,7 +1,6 @@
 """Run written programs against their problems' tests in a sandbox: a row per program, and one result record."""
 
 import argparse
-import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +17,7 @@ from isheep.programs import (
     scores,
     select_problems,
 )
-from isheep.records import unfinished_folder, write_json, write_jsonl
+from isheep.records import file_sha256, unfinished_folder, write_json, write_jsonl
 from isheep.sandbox import Limits, find_sandbox
 
 NOTES = {
@@ -60,8 +59,8 @@ def main(arguments: argparse.Namespace) -> None:
         "sandbox": sandbox.identity,
         "judge": None,
         "notes": [NOTES[arguments.format, arguments.written], *([arguments.note] if arguments.note else [])],
-        "problems_sha256": hashlib.sha256(arguments.problems.read_bytes()).hexdigest(),
-        "samples_sha256": hashlib.sha256(arguments.samples.read_bytes()).hexdigest(),
+        "problems_sha256": file_sha256(arguments.problems),
+        "samples_sha256": file_sha256(arguments.samples),
         "ids": arguments.ids,
         "samples": len(outcomes),
         "limits": {"cpu_seconds": limits.cpu_seconds, "wall_seconds": limits.until, "memory_mib": limits.memory_mib},

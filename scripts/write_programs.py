@@ -1,7 +1,6 @@
 """Let a checkpoint write programs for a benchmark's problems, or take published samples (`--take FILE`)."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from isheep import program
@@ -94,7 +93,4 @@ take_parser = argparse.ArgumentParser(description=take.__doc__, parents=[shared]
 take_parser.add_argument("--take", type=Path, required=True, help="published samples: task_id, completion")
 
 if __name__ == "__main__":
-    if "--take" in sys.argv:
-        program.run(take, take_parser)
-    else:
-        program.run(main, parser)
+    program.run_or_take(main, parser, take, take_parser)

@@ -5,7 +5,6 @@ prefers the model's (arXiv 2305.14387; AlpacaEval 2: arXiv 2404.04475). An annot
 (`output_1`, the reference's) to 2 (`output_2`, the model's).
 """
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from isheep.engine import Sampling
-from isheep.records import InputError, read_jsonl
+from isheep.records import InputError, parse_list, read_jsonl
 from isheep.settings import Settings
 
 REFERENCE_WINS, DRAW, MODEL_WINS = 1.0, 1.5, 2.0
@@ -104,17 +103,7 @@ def _read_rows(path: str | Path) -> list[dict]:
         raise InputError(f"{path}: the file cannot be read ({reason}); correct the path or fetch it again.") from None
     if not text.lstrip().startswith("["):
         return read_jsonl(path)
-    try:
-        rows = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{path}: line {error.lineno} is not valid JSON ({error.msg} at column {error.colno}); the file may be "
-            "torn, fetch it again."
-        ) from None
-    for number, row in enumerate(rows, start=1):
-        if not isinstance(row, dict):
-            raise InputError(f"{path}: row {number} is a JSON {type(row).__name__}, not an object; correct it.")
-    return rows
+    return parse_list(text, path)
 
 
 def _rows_of_model(path: str | Path, rows: list[dict], key: str, model: str | None) -> list[dict]:

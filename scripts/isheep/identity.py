@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from isheep.records import InputError, write_json
+from isheep.records import InputError, file_sha256, write_json
 
 IDENTITY_FILE = "identity.json"
 IDENTITY_PATTERNS = (
@@ -31,9 +31,7 @@ def write_identity(folder: Path) -> str:
         raise InputError(f"{folder} holds no *.safetensors file; save the weights before their identity.")
     total = hashlib.sha256()
     for path in files:
-        with open(path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        total.update(f"{path.name}\0{digest}\n".encode())
+        total.update(f"{path.name}\0{file_sha256(path)}\n".encode())
     write_json(folder / IDENTITY_FILE, {"sha256": total.hexdigest()})
     return total.hexdigest()
 

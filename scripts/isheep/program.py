@@ -13,3 +13,16 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
         main(parser.parse_args())
     except InputError as error:
         sys.exit(f"Error: {error}")
+
+
+def run_or_take(
+    main: Callable[[argparse.Namespace], None],
+    parser: argparse.ArgumentParser,
+    take: Callable[[argparse.Namespace], None],
+    take_parser: argparse.ArgumentParser,
+) -> None:
+    """Run `take`, with its own command line, where the flag `--take` names a published file; else run `main`."""
+    if "--take" in sys.argv:
+        run(take, take_parser)
+    else:
+        run(main, parser)

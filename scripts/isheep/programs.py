@@ -25,7 +25,7 @@ from pydantic import Field, model_validator
 
 from isheep.engine import Sampling
 from isheep.journal import Journal
-from isheep.records import InputError, read_jsonl
+from isheep.records import InputError, parse_lines, parse_list, read_jsonl
 from isheep.sandbox import Limits, Sandbox
 from isheep.settings import Settings
 
@@ -155,27 +155,10 @@ def _read_rows(path: Path) -> list[dict]:
             lines = gzip.decompress(path.read_bytes()).decode("utf-8").splitlines()
         except (OSError, EOFError, ValueError) as error:
             raise InputError(f"{path}: it cannot be unpacked ({error}); fetch the file again.") from None
-        return [_object(line, f"{path}: line {number}") for number, line in enumerate(lines, start=1)]
+        return parse_lines(lines, path)
     if path.suffix == ".json":
-        rows = _parsed(path.read_text(encoding="utf-8"), str(path))
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise InputError(f"{path}: it must hold one list of objects, one for each problem.")
-        return rows
+        return parse_list(path.read_text(encoding="utf-8"), path)
     return read_jsonl(path)
-
-
-def _object(line: str, where: str) -> dict:
-    row = _parsed(line, where)
-    if not isinstance(row, dict):
-        raise InputError(f"{where} is a JSON {type(row).__name__}, not an object.")
-    return row
-
-
-def _parsed(text: str, where: str):
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{where} is not valid JSON ({error}); it may be torn, fetch the file again.") from None
 
 
 def _humaneval_problem(row: dict, where: str) -> Problem:
@@ -367,8 +350,7 @@ class FinishedPrograms(Journal):
 
     def append(self, key: str, result: str) -> None:
         """Add one result; it is on its way to the disk when this returns."""
-        self._file.write(json.dumps({"key": key, "result": result}, ensure_ascii=False) + "\n")
-        self._file.flush()
+        self.append_row({"key": key, "result": result})
 
 
 def run_samples(

