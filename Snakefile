@@ -28,16 +28,28 @@ include: "rules/benchmarks.smk"
 include: "rules/alpaca_eval.smk"
 include: "rules/mt_bench.smk"
 include: "rules/programs.smk"
+include: "rules/report_inputs.smk"
+include: "rules/data.smk"
 include: "rules/tables.smk"
+include: "rules/figures.smk"
+
+
+rule tables:
+    """The declared tables, all scores, the claims, and what the data looks like."""
+    input:
+        declared=expand(f"{RESULTS}/tables/{{table}}.{{form}}", table=TABLES, form=["csv", "md", "tex"]),
+        scores=f"{RESULTS}/tables/scores.csv",
+
+
+rule figures:
+    """The declared figures."""
+    input:
+        drawn=expand(f"{RESULTS}/figures/{{figure}}.{{form}}", figure=CONFIG.figures, form=["svg", "pdf"]),
 
 
 rule all:
-    """Everything that the configuration asks for: the tables, and all that they need."""
+    """Everything that the configuration asks for: tables and figures, and all that they need."""
     default_target: True
     input:
-        tables=expand(
-            f"{RESULTS}/tables/{{table}}.{{format}}",
-            table=CONFIG.tables,
-            format=["csv", "md", "tex"],
-        ),
-        scores=f"{RESULTS}/tables/scores.csv",
+        rules.tables.input,
+        rules.figures.input,

@@ -1,7 +1,10 @@
-# Self-assessment: a judge scores every pair that broke no rule, one criterion at a time.
+# Self-assessment: a judge scores every pair that broke no rule, one criterion at a time; for the filters that ask for no
+# score it says how much a pair surprises it, and where the pair lies among the others.
 #
 # needs    the judge's weights, <checkpoint>/pairs/shard<k>.jsonl, a prompt file
 # writes   <checkpoint>/assessment/<prompt>/<judge>/<criterion>/shard<k>.jsonl    raw text and score of each pair
+#          <checkpoint>/perplexity/<judge>/shard<k>.jsonl    perplexity of each response and pair
+#          <checkpoint>/vectors/<judge>/shard<k>.npz         vector of each pair in the last layer
 
 
 rule assess_pairs:
@@ -34,3 +37,55 @@ rule assess_pairs:
         "python scripts/assess_pairs.py --judge {input.weights:q} --pairs {input.pairs:q} --prompt {input.prompt:q}"
         " --engine {params.engine:q} --sampling {params.sampling:q} --seed {params.seed}"
         " --threads {threads} --batch-size {resources.batch_size} --scores {output.scores:q} 2> {log:q}"
+
+
+rule measure_perplexity:
+    input:
+        weights=judge_weights,
+        pairs=rules.filter_responses.output.pairs,
+    output:
+        perplexities=f"{CHECKPOINT}/perplexity/{{judge}}/shard{{shard}}.jsonl",
+    log:
+        f"{CHECKPOINT}/logs/perplexity.{{judge}}.shard{{shard}}.log",
+    benchmark:
+        f"{CHECKPOINT}/logs/perplexity.{{judge}}.shard{{shard}}.benchmark.tsv"
+    conda:
+        ENGINE_ENVIRONMENT
+    threads: CONFIG.runtime.threads
+    resources:
+        batch_size=CONFIG.runtime.batch_size,
+    params:
+        code=program_digest("scripts/measure_perplexity.py"),
+        engine=ENGINE,
+        separator=CONFIG.responses.separator,
+    message:
+        "Measure how much the pairs of {wildcards.owner} surprise their judge, shard {wildcards.shard}"
+    shell:
+        "python scripts/measure_perplexity.py --checkpoint {input.weights:q} --pairs {input.pairs:q}"
+        " --separator {params.separator:q} --engine {params.engine:q} --threads {threads}"
+        " --batch-size {resources.batch_size} --perplexities {output.perplexities:q} 2> {log:q}"
+
+
+rule embed_pairs:
+    input:
+        weights=judge_weights,
+        pairs=rules.filter_responses.output.pairs,
+    output:
+        vectors=f"{CHECKPOINT}/vectors/{{judge}}/shard{{shard}}.npz",
+    log:
+        f"{CHECKPOINT}/logs/vectors.{{judge}}.shard{{shard}}.log",
+    benchmark:
+        f"{CHECKPOINT}/logs/vectors.{{judge}}.shard{{shard}}.benchmark.tsv"
+    conda:
+        "../envs/transformers.yaml"
+    threads: CONFIG.runtime.threads
+    resources:
+        batch_size=CONFIG.runtime.batch_size,
+    params:
+        code=program_digest("scripts/embed_pairs.py"),
+        embedding=EMBEDDING,
+    message:
+        "Embed the pairs of {wildcards.owner}, shard {wildcards.shard}"
+    shell:
+        "python scripts/embed_pairs.py --checkpoint {input.weights:q} --pairs {input.pairs:q} {params.embedding}"
+        " --threads {threads} --batch-size {resources.batch_size} --vectors {output.vectors:q} 2> {log:q}"

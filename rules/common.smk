@@ -14,12 +14,17 @@ from pathlib import Path
 
 from isheep.config_file import check_files, load_config
 from isheep.digest import program_digest
+from isheep.matrix import Matrix
 from isheep.records import InputError
 from isheep.seeds import derive_seed
+from isheep.selection import METHODS_WITH_CLUSTERS, METHODS_WITH_PERPLEXITIES
 
 try:
     CONFIG = load_config(config, workflow.configfiles)
-    check_files(CONFIG)
+    MATRIX = Matrix(CONFIG)
+    MATRIX.check()
+    BENCHMARKS = MATRIX.benchmarks()
+    check_files(CONFIG, BENCHMARKS)
 except InputError as error:
     sys.exit(f"Error: {error}")
 
@@ -36,11 +41,14 @@ def any_of(names):
 
 
 # The models of the experiment, and those that judge.
-MODELS = list(dict.fromkeys([*CONFIG.experiment.models, *CONFIG.judging_models()]))
+MODELS = list(dict.fromkeys([*CONFIG.experiment.models, *MATRIX.judging_models()]))
+
+
+RECIPES = list(dict.fromkeys(recipe for model in CONFIG.experiment.models for recipe in MATRIX.recipes(model)))
 
 
 def recipes_trained_by(method):
-    return [name for name in CONFIG.experiment.recipes if CONFIG.recipes[name].training.method == method]
+    return [name for name in RECIPES if CONFIG.recipes[name].training.method == method]
 
 
 def models_from(source):
@@ -48,16 +56,16 @@ def models_from(source):
 
 
 def benchmarks_of(kind):
-    return [name for name in CONFIG.experiment.benchmarks if CONFIG.benchmarks[name].kind == kind]
+    return [name for name in BENCHMARKS if CONFIG.benchmarks[name].kind == kind]
 
 
-CHECKPOINTS = f"base|({any_of(CONFIG.experiment.recipes)})/iter[1-9][0-9]*"
+CHECKPOINTS = f"base|({any_of(RECIPES)})/iter[1-9][0-9]*"
 
 
 wildcard_constraints:
     model=any_of(MODELS),
     seed="[0-9]+",
-    recipe=any_of(CONFIG.experiment.recipes),
+    recipe=any_of(RECIPES),
     iteration="[1-9][0-9]*",
     owner=CHECKPOINTS,
     baseline=any_of(CONFIG.experiment.baselines),
@@ -86,16 +94,16 @@ def judge_weights(wildcards):
     return weights_of(wildcards.model, wildcards.seed, judge)
 
 
-def previous_checkpoint(recipe, iteration):
-    """The checkpoint that writes the data of this iteration: `base` for the first, else the iteration before."""
-    return CONFIG.checkpoint(recipe, int(iteration) - 1)
+def previous_checkpoint(wildcards, iteration=None):
+    """The checkpoint that writes the data of an iteration: `base` for the first, else the iteration before."""
+    return MATRIX.checkpoint(wildcards.model, wildcards.recipe, int(iteration or wildcards.iteration) - 1)
 
 
 def source_checkpoints(wildcards):
     """The checkpoints whose pairs an iteration is trained on: the previous one, or all so far."""
     newest = int(wildcards.iteration)
-    oldest = 1 if CONFIG.recipes[wildcards.recipe].data == "all" else newest
-    return [previous_checkpoint(wildcards.recipe, iteration) for iteration in range(oldest, newest + 1)]
+    oldest = 1 if recipe_of(wildcards).data == "all" else newest
+    return [previous_checkpoint(wildcards, iteration) for iteration in range(oldest, newest + 1)]
 
 
 def checkpoint_name(wildcards):
@@ -123,6 +131,10 @@ def job_seed(stage):
 
 ENGINE_ENVIRONMENT = f"../envs/{CONFIG.engine.kind}.yaml"
 ENGINE = CONFIG.engine.model_dump_json()
+EMBEDDING = (
+    f"--separator {shlex.quote(CONFIG.responses.separator)} --pooling {CONFIG.embedding.pooling}"
+    f" --max-length {CONFIG.embedding.max_length} --dtype {CONFIG.embedding.dtype}"
+)
 
 
 def chat_template_flag(wildcards):
@@ -135,46 +147,69 @@ def earlier_instructions(wildcards):
     return expand(f"{CHECKPOINT}/instructions/shard{{earlier}}.jsonl", earlier=range(int(wildcards.shard)), **wildcards)
 
 
-def written_pairs(wildcards):
-    """The pairs that an iteration chooses from."""
-    return expand(
-        f"{CHECKPOINT}/pairs/shard{{shard}}.jsonl",
-        model=wildcards.model,
-        seed=wildcards.seed,
-        owner=source_checkpoints(wildcards),
-        shard=CONFIG.shards(wildcards.recipe),
-    )
+def recipe_of(wildcards):
+    return CONFIG.recipes[wildcards.recipe]
 
 
-def their_scores(wildcards):
-    """Their scores on the criteria that the recipe asks for; the base model's only judge is the base model."""
-    recipe = CONFIG.recipes[wildcards.recipe]
-    criteria = recipe.selection.criteria if recipe.selection.method == "scores" else ()
-    pattern = f"{CHECKPOINT}/assessment/{recipe.assessment}/{{judge}}/{{criterion}}/shard{{shard}}.jsonl"
+def of_sources(pattern, wildcards):
+    """Files of the checkpoints whose pairs an iteration chooses from, shard by shard. The base model's only judge is
+    the base model."""
     return [
-        pattern.format(
+        f"{CHECKPOINT}/{pattern}".format(
             model=wildcards.model,
             seed=wildcards.seed,
             owner=owner,
-            judge="current" if owner == "base" else recipe.judge,
-            criterion=criterion,
             shard=shard,
+            judge="current" if owner == "base" else recipe_of(wildcards).judge,
         )
         for owner in source_checkpoints(wildcards)
-        for criterion in criteria
-        for shard in CONFIG.shards(wildcards.recipe)
+        for shard in MATRIX.shards(wildcards.recipe)
     ]
+
+
+def written_pairs(wildcards):
+    """The pairs that an iteration chooses from."""
+    return of_sources("pairs/shard{shard}.jsonl", wildcards)
+
+
+def their_scores(wildcards):
+    """Their scores on the criteria that the recipe asks for."""
+    recipe = recipe_of(wildcards)
+    criteria = recipe.selection.criteria if recipe.selection.method == "scores" else ()
+    return [
+        file
+        for criterion in criteria
+        for file in of_sources(
+            f"assessment/{recipe.assessment}/{{judge}}/{criterion}/shard{{shard}}.jsonl", wildcards
+        )
+    ]
+
+
+def their_perplexities(wildcards):
+    """Their perplexities, where the recipe filters by them."""
+    filtered = recipe_of(wildcards).selection.method in METHODS_WITH_PERPLEXITIES
+    return of_sources("perplexity/{judge}/shard{shard}.jsonl", wildcards) if filtered else []
+
+
+def their_vectors(wildcards):
+    return of_sources("vectors/{judge}/shard{shard}.npz", wildcards)
+
+
+def their_clusters(wildcards):
+    """Their clusters, where the recipe takes one pair of each."""
+    filtered = recipe_of(wildcards).selection.method in METHODS_WITH_CLUSTERS
+    return f"{ITERATION}/clusters.jsonl".format(**wildcards) if filtered else []
 
 
 def starting_weights(wildcards):
     """The weights that an iteration starts from: the base model's, or the last checkpoint's."""
-    from_last = CONFIG.recipes[wildcards.recipe].start_from == "last"
-    owner = previous_checkpoint(wildcards.recipe, wildcards.iteration) if from_last else "base"
+    from_last = recipe_of(wildcards).start_from == "last"
+    owner = previous_checkpoint(wildcards) if from_last else "base"
     return weights_of(wildcards.model, wildcards.seed, owner)
 
 
 def training_settings(wildcards):
-    return CONFIG.recipes[wildcards.recipe].training.model_dump_json()
+    return recipe_of(wildcards).training.model_dump_json()
 
 
 def system_prompt_flag(wildcards):

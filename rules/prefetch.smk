@@ -25,11 +25,13 @@ try:
             files=MODEL_FILES,
         )
         HUB[source.folder] = source
-    DATA_SETS = [
-        folder
-        for name in benchmarks_of("lm_eval")
-        for folder in SOURCES.hub_folders(CONFIG.benchmarks[name].hub, f"benchmarks.{name}.hub")
+    NAMED = [(f"benchmarks.{name}.hub", CONFIG.benchmarks[name].hub) for name in benchmarks_of("lm_eval")]
+    NAMED += [
+        (f"figures.{name}.reference", [figure.reference])
+        for name, figure in CONFIG.figures.items()
+        if figure.kind == "projection" and not Path(figure.reference).exists()
     ]
+    DATA_SETS = [folder for key, names in NAMED for folder in SOURCES.hub_folders(names, key)]
     check_commits(HUB.values(), CONFIG.fetch.lock, HUB_CACHE)
 except InputError as error:
     sys.exit(f"Error: {error}")

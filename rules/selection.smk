@@ -1,14 +1,42 @@
 # Selection: the recipe's filter turns scored pairs into a training set.
 #
-# needs    <checkpoint>/pairs/ and <checkpoint>/assessment/ of the checkpoints that wrote the recipe's data
-# writes   <recipe>/iter<t>/training_set.jsonl    the pairs that are kept
+# needs    <checkpoint>/pairs/ of the checkpoints that wrote the recipe's data; their assessment/, perplexity/ or vectors/
+# writes   <recipe>/iter<t>/clusters.jsonl        density recipes: which cluster each pair belongs to
+#          <recipe>/iter<t>/training_set.jsonl    the pairs that are kept
 #          <recipe>/iter<t>/ledger.jsonl          every pair that was written: kept or not, why, and its scores
+
+
+rule cluster_pairs:
+    input:
+        pairs=written_pairs,
+        vectors=their_vectors,
+    output:
+        clusters=f"{ITERATION}/clusters.jsonl",
+    log:
+        f"{ITERATION}/logs/clusters.log",
+    benchmark:
+        f"{ITERATION}/logs/clusters.benchmark.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: CONFIG.runtime.threads
+    params:
+        code=program_digest("scripts/cluster_pairs.py"),
+        clusters=lambda wildcards: recipe_of(wildcards).selection.clusters,
+        asked=lambda wildcards: recipe_of(wildcards).instructions,
+        seed=job_seed("clusters"),
+    message:
+        "Cluster the pairs of {wildcards.recipe}, iteration {wildcards.iteration}"
+    shell:
+        "python scripts/cluster_pairs.py --vectors {input.vectors:q} --pairs {input.pairs:q} --count {params.asked}"
+        " --clusters {params.clusters} --seed {params.seed} --threads {threads} --output {output.clusters:q} 2> {log:q}"
 
 
 rule select_pairs:
     input:
         pairs=written_pairs,
         scores=their_scores,
+        perplexities=their_perplexities,
+        clusters=their_clusters,
     output:
         training_set=f"{ITERATION}/training_set.jsonl",
         ledger=f"{ITERATION}/ledger.jsonl",
@@ -20,11 +48,13 @@ rule select_pairs:
         "../envs/data.yaml"
     params:
         code=program_digest("scripts/select_pairs.py"),
-        selection=lambda wildcards: CONFIG.recipes[wildcards.recipe].selection.model_dump_json(),
-        asked=lambda wildcards: CONFIG.recipes[wildcards.recipe].instructions,
+        selection=lambda wildcards: recipe_of(wildcards).selection.model_dump_json(),
+        asked=lambda wildcards: recipe_of(wildcards).instructions,
+        seed=job_seed("selection"),
     message:
         "Select the training set of {wildcards.recipe}, iteration {wildcards.iteration}"
     shell:
         "python scripts/select_pairs.py --pairs {input.pairs:q} --scores {input.scores:q}"
-        " --selection {params.selection:q} --count {params.asked}"
+        " --perplexities {input.perplexities:q} --clusters {input.clusters:q} --selection {params.selection:q}"
+        " --count {params.asked} --seed {params.seed}"
         " --training-set {output.training_set:q} --ledger {output.ledger:q} 2> {log:q}"

@@ -1,38 +1,11 @@
 # Tables: from the result records alone.
 #
-# needs    <subject>/benchmarks/<benchmark>/result.json of every checkpoint and baseline
-# writes   results/<experiment>/tables/scores.csv               every score, one a row
-#          results/<experiment>/tables/<table>.csv, .md, .tex    the declared tables
-import json
-
-from isheep.tables import PUBLISHED, Grid, Row
-
-# The rows of a table: the baselines; per model the base, then each recipe's iterations. Recipes may share a checkpoint.
-TABLE_ROWS = [
-    Row(model=baseline, recipe="", iteration=0, checkpoint=PUBLISHED) for baseline in CONFIG.experiment.baselines
-] + [
-    Row(model=model, recipe=recipe, iteration=iteration, checkpoint=CONFIG.checkpoint(recipe, iteration))
-    for model in CONFIG.experiment.models
-    for recipe, iteration in [("", 0)]
-    + [
-        (recipe, iteration)
-        for recipe in CONFIG.experiment.recipes
-        for iteration in range(1, CONFIG.iterations(model, recipe) + 1)
-    ]
-]
-GRID = Grid(
-    results=RESULTS,
-    checkpoints={
-        model: list(dict.fromkeys(row.checkpoint for row in TABLE_ROWS if row.model == model))
-        for model in CONFIG.experiment.models
-    },
-    seeds=CONFIG.experiment.seeds,
-    benchmarks=CONFIG.experiment.benchmarks,
-    baselines={
-        baseline: [name for name in CONFIG.experiment.benchmarks if name in CONFIG.baselines[baseline].benchmarks]
-        for baseline in CONFIG.experiment.baselines
-    },
-)
+# needs    <subject>/benchmarks/<benchmark>/result.json and items.jsonl of every checkpoint and baseline in the table
+# writes   results/<experiment>/tables/<table>/           what one table is made from: its scores, the significance of
+#                                                         each iteration's change, the contamination of its training data
+#          results/<experiment>/tables/<table>.csv, .md, .tex
+#          results/<experiment>/tables/scores.csv         every score of the experiment, one a row
+#          results/<experiment>/tables/claims.csv, .md, .tex    what the paper's text says, from its numbers and ours
 
 
 rule collect_scores:
@@ -55,9 +28,76 @@ rule collect_scores:
         "python scripts/collect_scores.py --grid {params.grid:q} --scores {output.scores:q} 2> {log:q}"
 
 
+use rule collect_scores as collect_scores_of_table with:
+    input:
+        results=lambda wildcards: [path for path, _ in grid_of(wildcards).records()],
+    output:
+        scores=f"{RESULTS}/tables/{{part}}/scores.csv",
+    log:
+        f"{RESULTS}/logs/{{part}}.scores.log",
+    benchmark:
+        f"{RESULTS}/logs/{{part}}.scores.benchmark.tsv"
+    wildcard_constraints:
+        part=any_of([*CONFIG.tables, *FIGURES["sweep"]]),
+    params:
+        code=program_digest("scripts/collect_scores.py"),
+        grid=lambda wildcards: grid_of(wildcards).model_dump_json(),
+    message:
+        "Collect the scores of {wildcards.part}"
+
+
+rule compare_iterations:
+    input:
+        measured=compared_items,
+    output:
+        significance=f"{RESULTS}/tables/{{table}}/significance.{{benchmark}}.csv",
+    log:
+        f"{RESULTS}/logs/{{table}}.significance.{{benchmark}}.log",
+    benchmark:
+        f"{RESULTS}/logs/{{table}}.significance.{{benchmark}}.benchmark.tsv"
+    wildcard_constraints:
+        table=any_of(CONFIG.tables),
+        benchmark=any_of(BENCHMARKS),
+    conda:
+        "../envs/tables.yaml"
+    params:
+        code=program_digest("scripts/compare_iterations.py"),
+        comparisons=lambda wildcards: json.dumps(comparisons(wildcards)),
+    message:
+        "Test what each iteration changes: {wildcards.benchmark} in {wildcards.table}"
+    shell:
+        "python scripts/compare_iterations.py --benchmark {wildcards.benchmark}"
+        " --comparisons {params.comparisons:q} --output {output.significance:q} 2> {log:q}"
+
+
+rule collect_contamination:
+    input:
+        reports=lambda wildcards: [place["path"] for place in contamination_of_table(wildcards)],
+    output:
+        csv=f"{RESULTS}/tables/{{table}}/contamination.csv",
+    log:
+        f"{RESULTS}/logs/{{table}}.contamination.log",
+    benchmark:
+        f"{RESULTS}/logs/{{table}}.contamination.benchmark.tsv"
+    wildcard_constraints:
+        table=any_of(CONFIG.tables),
+    conda:
+        "../envs/tables.yaml"
+    params:
+        code=program_digest("scripts/collect_contamination.py"),
+        reports=lambda wildcards: json.dumps(contamination_of_table(wildcards)),
+    message:
+        "Collect the contamination of the training data in {wildcards.table}"
+    shell:
+        "python scripts/collect_contamination.py --reports {params.reports:q} --csv {output.csv:q} 2> {log:q}"
+
+
 rule make_table:
     input:
-        scores=rules.collect_scores.output.scores,
+        scores=f"{RESULTS}/tables/{{table}}/scores.csv",
+        significance=significance_of_table,
+        contamination=contamination_csv_of_table,
+        published=published_of_table,
     output:
         csv=f"{RESULTS}/tables/{{table}}.csv",
         markdown=f"{RESULTS}/tables/{{table}}.md",
@@ -73,9 +113,36 @@ rule make_table:
     params:
         code=program_digest("scripts/make_table.py"),
         table=lambda wildcards: CONFIG.tables[wildcards.table].model_dump_json(),
-        rows=json.dumps([row.model_dump() for row in TABLE_ROWS]),
+        rows=lambda wildcards: json.dumps([row.model_dump() for row in rows_of_table(wildcards)]),
+        published=published_flag,
+        contamination=contamination_flag,
     message:
         "Make the table {wildcards.table}"
     shell:
-        "python scripts/make_table.py --scores {input.scores:q} --table {params.table:q} --rows {params.rows:q}"
+        "python scripts/make_table.py --scores {input.scores:q} --significance {input.significance:q}"
+        " {params.contamination} {params.published} --table {params.table:q} --rows {params.rows:q}"
+        " --csv {output.csv:q} --markdown {output.markdown:q} --latex {output.latex:q} 2> {log:q}"
+
+
+rule check_claims:
+    input:
+        tables=[f"{RESULTS}/tables/{name}.csv" for name in CLAIMED_TABLES],
+    output:
+        csv=f"{RESULTS}/tables/claims.csv",
+        markdown=f"{RESULTS}/tables/claims.md",
+        latex=f"{RESULTS}/tables/claims.tex",
+    log:
+        f"{RESULTS}/logs/claims.log",
+    benchmark:
+        f"{RESULTS}/logs/claims.benchmark.tsv"
+    conda:
+        "../envs/tables.yaml"
+    params:
+        code=program_digest("scripts/check_claims.py"),
+        claims=json.dumps([claim.model_dump() for claim in CONFIG.claims.values()]),
+        named=[f"{name}={RESULTS}/tables/{name}.csv" for name in CLAIMED_TABLES],
+    message:
+        "Recompute the claims of the paper's text"
+    shell:
+        "python scripts/check_claims.py --claims {params.claims:q} --tables {params.named:q}"
         " --csv {output.csv:q} --markdown {output.markdown:q} --latex {output.latex:q} 2> {log:q}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas
 
 from isheep import program
-from isheep.tables import Grid
+from isheep.grid import Grid
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -18,7 +18,7 @@ def main(arguments: argparse.Namespace) -> None:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
         notes = record.get("notes", [])
         for score in record["scores"]:
-            rows.append(where | score | {"note": " ".join([*notes, *filter(None, [score.get("note")])])})
+            rows.append(where | score | {"note": "\n".join([*notes, *filter(None, [score.get("note")])])})
     arguments.scores.parent.mkdir(parents=True, exist_ok=True)
     pandas.DataFrame(rows).to_csv(arguments.scores, index=False)
     print(f"{arguments.scores}: {len(rows)} scores")

@@ -7,7 +7,11 @@ import pandas
 from pydantic import TypeAdapter
 
 from isheep import program
-from isheep.tables import Row, TableSettings, as_latex, as_markdown, benchmark_notes, build_table
+from isheep.published import load_published
+from isheep.table_notes import table_notes
+from isheep.table_numbers import build_table, check_table, table_sheet
+from isheep.table_text import as_latex, as_markdown
+from isheep.tables import Row, TableSettings
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -15,10 +19,17 @@ def main(arguments: argparse.Namespace) -> None:
     table = TableSettings.model_validate_json(arguments.table)
     rows = TypeAdapter(list[Row]).validate_json(arguments.rows)
     scores = pandas.read_csv(arguments.scores)
-    numbers, notes = build_table(scores, table, rows), benchmark_notes(scores, table)
+    published = arguments.published and load_published(arguments.published)
+    tests = [pandas.read_csv(path) for path in arguments.significance]
+    significance = pandas.concat(tests, ignore_index=True) if tests else None
+    contamination = arguments.contamination and pandas.read_csv(arguments.contamination)
+    check_table(arguments.csv.stem, table, rows, scores, published)
+    numbers = build_table(scores, table, rows, published, significance)
+    notes = table_notes(numbers, table, rows, scores, published, significance, contamination)
+    sheet = table_sheet(numbers, table, notes)
     numbers.to_csv(arguments.csv, index=False)
-    arguments.markdown.write_text(as_markdown(numbers, table, notes), encoding="utf-8")
-    arguments.latex.write_text(as_latex(numbers, table, notes), encoding="utf-8")
+    arguments.markdown.write_text(as_markdown(sheet), encoding="utf-8")
+    arguments.latex.write_text(as_latex(sheet), encoding="utf-8")
     print(f"{arguments.markdown}: {len(numbers)} rows")
 
 
@@ -26,7 +37,10 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--scores", type=Path, required=True, help="csv of all scores")
 parser.add_argument("--table", required=True, help="the table's declaration, JSON")
 parser.add_argument("--rows", required=True, help="the table's rows, JSON")
-parser.add_argument("--csv", type=Path, required=True, help="csv to write")
+parser.add_argument("--published", type=Path, help="csv of the paper's numbers, with its remarks.csv beside it")
+parser.add_argument("--significance", type=Path, nargs="*", default=[], help="csv files of compare_iterations.py")
+parser.add_argument("--contamination", type=Path, help="csv of the test items that overlap with training data")
+parser.add_argument("--csv", type=Path, required=True, help="csv to write; its stem is the table's name")
 parser.add_argument("--markdown", type=Path, required=True, help="Markdown to write")
 parser.add_argument("--latex", type=Path, required=True, help="LaTeX to write")
 

@@ -8,12 +8,13 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from isheep import program
-from isheep.identity import write_identity
+from isheep.identity import require_base, write_identity
 from isheep.records import publish
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Write full weights with the tokenizer and chat template of the weights that were started from."""
+    require_base(arguments.adapter, arguments.weights)
     model = AutoModelForCausalLM.from_pretrained(arguments.weights, dtype="auto")
     merged = PeftModel.from_pretrained(model, arguments.adapter).merge_and_unload()
     with publish(arguments.output) as partial, torch.inference_mode():

@@ -5,19 +5,24 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from isheep import program
-from isheep.records import read_jsonl, write_jsonl
-from isheep.selection import SelectionSettings, select_pairs
+from isheep.pairs import first_of_each_source
+from isheep.records import InputError, read_jsonl, write_jsonl
+from isheep.selection import (
+    METHODS_WITH_CLUSTERS,
+    METHODS_WITH_PERPLEXITIES,
+    Measurements,
+    SelectionSettings,
+    select_pairs,
+)
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Write the training set and the ledger."""
+    settings = SelectionSettings.model_validate_json(arguments.selection)
+    check_flags(arguments, settings)
     pairs = [pair for path in arguments.pairs for pair in read_jsonl(path)]
-    scores = defaultdict(dict)
-    for path in arguments.scores:
-        for row in read_jsonl(path):
-            scores[row["id"]][row["criterion"]] = row["score"]
     pairs = first_of_each_source(pairs, arguments.count)
-    kept, ledger = select_pairs(pairs, scores, SelectionSettings.model_validate_json(arguments.selection))
+    kept, ledger = select_pairs(pairs, read_measurements(arguments), settings, arguments.seed)
     write_jsonl(arguments.ledger, ledger)
     write_jsonl(arguments.training_set, kept)
     reasons = Counter(entry["reason"] for entry in ledger if not entry["kept"])
@@ -25,23 +30,44 @@ def main(arguments: argparse.Namespace) -> None:
     print(f"{arguments.training_set}: {len(kept)} of {len(pairs)} pairs kept{rejected}")
 
 
-def first_of_each_source(pairs: list[dict], count: int) -> list[dict]:
-    """Return the first `count` pairs of each checkpoint: its last shard may hold more than the recipe asks for."""
-    seen = Counter()
-    chosen = []
-    for pair in pairs:
-        source = pair["id"].split(":")[0]
-        seen[source] += 1
-        if seen[source] <= count:
-            chosen.append(pair)
-    return chosen
+def check_flags(arguments: argparse.Namespace, settings: SelectionSettings) -> None:
+    """Raise InputError if a flag is missing that the method needs."""
+    needed = [
+        ("--scores", arguments.scores, settings.method == "scores" and settings.criteria),
+        ("--perplexities", arguments.perplexities, settings.method in METHODS_WITH_PERPLEXITIES),
+        ("--clusters", arguments.clusters, settings.method in METHODS_WITH_CLUSTERS),
+        ("--seed", arguments.seed is not None, settings.method == "density"),
+    ]
+    for flag, given, asked in needed:
+        if asked and not given:
+            raise InputError(
+                f"selection.method is {settings.method!r}, which needs {flag}, but it is not given; add it."
+            )
+
+
+def read_measurements(arguments: argparse.Namespace) -> Measurements:
+    """Read all that was measured of the pairs."""
+    scores = defaultdict(dict)
+    for path in arguments.scores:
+        for row in read_jsonl(path):
+            scores[row["id"]][row["criterion"]] = row["score"]
+    perplexities = {
+        row["id"]: {"response": row["response_perplexity"], "pair": row["pair_perplexity"]}
+        for path in arguments.perplexities
+        for row in read_jsonl(path)
+    }
+    clusters = {row["id"]: row["cluster"] for row in read_jsonl(arguments.clusters)} if arguments.clusters else {}
+    return Measurements(scores, perplexities, clusters)
 
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--pairs", type=Path, nargs="+", required=True, help="JSON Lines of pairs, shard by shard")
 parser.add_argument("--scores", type=Path, nargs="*", default=[], help="JSON Lines of scores")
+parser.add_argument("--perplexities", type=Path, nargs="*", default=[], help="JSON Lines of perplexities")
+parser.add_argument("--clusters", type=Path, nargs="?", help="JSON Lines with the cluster of each pair")
 parser.add_argument("--selection", required=True, help="settings of the selection, JSON")
 parser.add_argument("--count", type=int, required=True, help="pairs to choose from, per checkpoint that wrote them")
+parser.add_argument("--seed", type=int, help="seed of the draw from each cluster, for method density")
 parser.add_argument("--training-set", type=Path, required=True, help="JSON Lines to write: the kept pairs")
 parser.add_argument("--ledger", type=Path, required=True, help="JSON Lines to write: what happened to each pair")
 

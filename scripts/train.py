@@ -1,26 +1,28 @@
 """Fine-tune weights on the selected pairs, with the loss on the response alone (paper, appendix E).
 
-Started by `accelerate launch`. A killed run, started again, goes on from the last step that it saved.
+Started by scripts/launch_training.py, in one process or in several. However the model is spread, the same pairs make
+the same steps, and the result differs only by the order of sums and by the draws of dropout. A killed run, started
+again, goes on from the last step that it saved.
 """
 
 import argparse
 import shutil
 import sys
-from contextlib import redirect_stdout
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
 import torch
 from accelerate import PartialState
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 from peft import LoraConfig
-from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.trainer_utils import get_last_checkpoint
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, set_seed
+from transformers.integrations.fsdp import is_fsdp_enabled
 from trl import SFTConfig, SFTTrainer
 
 from isheep import program
-from isheep.identity import write_identity
+from isheep.identity import read_identity, write_identity
 from isheep.prompts import chat_messages, response_prompt
-from isheep.records import publish, read_jsonl, unfinished_folder
+from isheep.records import InputError, publish, read_jsonl, unfinished_folder
 from isheep.training import TrainingSettings
 
 
@@ -28,28 +30,81 @@ def main(arguments: argparse.Namespace) -> None:
     """Train, and publish an adapter (method lora) or a folder of full weights (method full)."""
     settings = TrainingSettings.model_validate_json(arguments.training)
     torch.set_num_threads(arguments.threads)
+    set_seed(arguments.seed)
+    PartialState(cpu=not torch.cuda.is_available())  # the processes know each other before one loads weights
+    accumulation = accumulated_batches(settings, arguments.micro_batch_size, PartialState().num_processes)
     examples = training_examples(arguments, settings)
     saved_steps = unfinished_folder(arguments.output)
-    tokenizer = AutoTokenizer.from_pretrained(arguments.weights)
     trainer = SFTTrainer(
-        model=AutoModelForCausalLM.from_pretrained(arguments.weights, dtype=torch.float32),
-        args=trainer_settings(arguments, settings, saved_steps),
+        model=load_weights(arguments.weights, settings),
+        args=trainer_settings(arguments, settings, saved_steps, accumulation),
         train_dataset=examples["train"],
         eval_dataset=examples.get("test"),
-        processing_class=tokenizer,
+        processing_class=AutoTokenizer.from_pretrained(arguments.weights),
         peft_config=adapter_settings(settings),
     )
+    trainer.train_dataset = whole_batches(trainer.train_dataset, settings.batch_size)
     with redirect_stdout(sys.stderr):  # the trainer's progress belongs in the log
-        trainer.train(resume_from_checkpoint=get_last_checkpoint(saved_steps) if saved_steps.is_dir() else None)
-    trainer.accelerator.wait_for_everyone()
+        trainer.train(resume_from_checkpoint=last_saved_step(saved_steps))
+    save(trainer, arguments, settings)
     if PartialState().is_main_process:
-        with publish(arguments.output) as partial:
-            trainer.save_model(str(partial))
-            (partial / "training_args.bin").unlink(missing_ok=True)
-            if settings.method == "full":
-                write_identity(partial)
         shutil.rmtree(saved_steps, ignore_errors=True)
         print(f"{arguments.output}: trained on {len(examples['train'])} pairs, {trainer.state.global_step} steps")
+
+
+def accumulated_batches(settings: TrainingSettings, micro_batch_size: int, processes: int) -> int:
+    """Return how many forward passes of each process make one step; raise InputError if they make no whole batch."""
+    if settings.batch_size % (micro_batch_size * processes):
+        raise InputError(
+            f"training.batch_size {settings.batch_size} is not divisible by {processes} processes × micro batch "
+            f"{micro_batch_size}; change one of them."
+        )
+    return settings.batch_size // (micro_batch_size * processes)
+
+
+def load_weights(folder: Path, settings: TrainingSettings) -> PreTrainedModel:
+    """Load the weights to start from: float32 where they are trained, the training's precision where they are frozen.
+
+    They go straight to the process's device, but under FSDP, which hands out the parts that the first process has read.
+    """
+    frozen = settings.method == "lora" and settings.precision == "bfloat16"
+    device = None if is_fsdp_enabled() else {"": PartialState().device}
+    return AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.bfloat16 if frozen else torch.float32, device_map=device
+    )
+
+
+def whole_batches(dataset: Dataset, batch_size: int) -> Dataset:
+    """Fill tokenized pairs up, to a whole number of batches, with rows that carry no loss.
+
+    Else the last batch of an epoch would be filled with pairs seen before, other ones for each number of processes.
+    """
+    tokens = dataset.select_columns(["input_ids", "labels"])
+    missing = -len(tokens) % batch_size
+    blank = {"input_ids": [tokens[0]["input_ids"][:2]] * missing, "labels": [[-100, -100]] * missing}
+    return concatenate_datasets([tokens, Dataset.from_dict(blank, features=tokens.features)])
+
+
+def last_saved_step(folder: Path) -> str | None:
+    """The newest step that was saved whole, if any: the trainer's state is the last file that is written of it."""
+    whole = [state.parent for state in folder.glob("checkpoint-*/trainer_state.json")]
+    return str(max(whole, key=lambda step: int(step.name.rpartition("-")[2]))) if whole else None
+
+
+def save(trainer: SFTTrainer, arguments: argparse.Namespace, settings: TrainingSettings) -> None:
+    """Publish the adapter or the weights; under FSDP every process gives its part, and the first one writes."""
+    trainer.accelerator.wait_for_everyone()
+    main_process = PartialState().is_main_process
+    if settings.method == "lora":
+        # A set, which would be written in another order each time.
+        adapter = trainer.model.peft_config["default"]
+        adapter.target_modules = sorted(adapter.target_modules)
+    with publish(arguments.output) if main_process else nullcontext(arguments.output) as folder:
+        trainer.save_model(str(folder))
+        if main_process:
+            (folder / "training_args.bin").unlink(missing_ok=True)
+            write_identity(folder, read_identity(arguments.weights) if settings.method == "lora" else None)
+    trainer.accelerator.wait_for_everyone()
 
 
 def training_examples(arguments: argparse.Namespace, settings: TrainingSettings) -> dict[str, Dataset]:
@@ -71,9 +126,10 @@ def training_examples(arguments: argparse.Namespace, settings: TrainingSettings)
     return dict(dataset.train_test_split(test_size=settings.validation_share, seed=arguments.seed))
 
 
-def trainer_settings(arguments: argparse.Namespace, settings: TrainingSettings, saved_steps: Path) -> SFTConfig:
-    """Translate the settings into the trainer's; the batch is spread over devices and accumulated."""
-    devices = PartialState().num_processes
+def trainer_settings(
+    arguments: argparse.Namespace, settings: TrainingSettings, saved_steps: Path, accumulation: int
+) -> SFTConfig:
+    """Translate the settings into the trainer's."""
     validate = "steps" if settings.validation_share else "no"
     return SFTConfig(
         output_dir=str(saved_steps),
@@ -84,7 +140,7 @@ def trainer_settings(arguments: argparse.Namespace, settings: TrainingSettings, 
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=arguments.micro_batch_size,
         per_device_eval_batch_size=arguments.micro_batch_size,
-        gradient_accumulation_steps=max(1, settings.batch_size // (arguments.micro_batch_size * devices)),
+        gradient_accumulation_steps=accumulation,
         gradient_checkpointing=torch.cuda.is_available(),
         max_length=settings.max_length,
         completion_only_loss=True,

@@ -23,6 +23,9 @@ class LmEvalSettings(Settings):
     """The hub data sets that the task reads, by their names in config/sources.yaml; they are fetched beforehand."""
     nltk: bool = False
     """Whether the task splits sentences with nltk's `punkt_tab`, as IFEval does; it is fetched beforehand."""
+    metrics: tuple[str, ...] = ()
+    """The metrics that lm-eval reports for it, so that a table that asks for another one is refused at the start.
+    Without any, it is refused when the table is made."""
     num_fewshot: int | None = Field(None, ge=0)
     """Worked examples before each question; null keeps the task's own number."""
     limit: int | None = Field(None, ge=1)
@@ -40,6 +43,12 @@ BenchmarkSettings = Annotated[
 ]
 """One benchmark of any kind."""
 
+ALPACA_EVAL_METRICS = (
+    *("win_rate", "length_controlled_win_rate", "discrete_win_rate"),
+    *("n_wins", "n_wins_base", "n_draws", "avg_length"),
+)
+"""What AlpacaEval's result records hold."""
+
 FILE_KEYS = {
     "lm_eval": ("files",),
     "alpaca_eval": ("reference", "annotator", "length_control"),
@@ -47,6 +56,17 @@ FILE_KEYS = {
     "programs": ("problems", "image"),
 }
 """The keys of each kind of benchmark that name files."""
+
+
+def metrics_of(benchmark: BenchmarkSettings) -> tuple[str, ...]:
+    """Return the metrics that a benchmark is known to report; none where only its data tell, as for MT-Bench's
+    categories.
+    """
+    if benchmark.kind == "lm_eval":
+        return benchmark.metrics
+    if benchmark.kind == "alpaca_eval":
+        return ALPACA_EVAL_METRICS
+    return tuple(f"pass@{k}" for k in benchmark.k) if benchmark.kind == "programs" else ()
 
 
 class BaselineFiles(Settings):

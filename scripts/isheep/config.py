@@ -8,8 +8,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from isheep.benchmarks import BaselineSettings, BenchmarkSettings
+from isheep.benchmarks import BaselineSettings, BenchmarkSettings, metrics_of
+from isheep.claims import ClaimSettings
+from isheep.embedding import EmbeddingSettings
 from isheep.engine import EngineSettings, Sampling
+from isheep.figures import FigureSettings
 from isheep.instructions import InstructionFilters
 from isheep.judges import JudgeSettings
 from isheep.responses import ResponseRules
@@ -23,6 +26,7 @@ from isheep.training import TrainingSettings
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Count = Annotated[int, Field(ge=1)]
 RESERVED_RECIPE = "base"
+RESERVED_TABLES = ("claims", "contamination", "data", "scores")
 JUDGED = ("alpaca_eval", "mt_bench")
 """Kinds of benchmark whose answers a judge rates."""
 
@@ -35,15 +39,17 @@ class ExperimentSettings(Settings):
     models: tuple[Name, ...] = ()
     """Which of `models` below take part."""
     recipes: tuple[Name, ...] = ()
-    """Which of `recipes` below take part, in the order of the tables' rows; without any, only the base models."""
+    """Which of `recipes` below every model goes through, in the order of the tables' rows, unless the model names its
+    own; without any, only the base models."""
     baselines: tuple[Name, ...] = ()
     """Which of `baselines` below take part, as the first rows of the tables."""
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((1,), min_length=1)
     """One replicate of everything per seed; several give the tables a standard deviation."""
     iterations: Count = 3
     """How often a checkpoint writes the data of the next one (paper: 3, for 32B 4, for 72B 6)."""
-    benchmarks: tuple[Name, ...] = Field(min_length=1)
-    """Which of `benchmarks` below measure the base model and every iteration's checkpoint."""
+    benchmarks: tuple[Name, ...] = ()
+    """Which of `benchmarks` below measure the base model and every iteration's checkpoint. Tables and figures that
+    name their checkpoints have these measured as well."""
 
 
 class ModelSettings(Settings):
@@ -61,10 +67,14 @@ class ModelSettings(Settings):
     revision: str | None = None
     """For source hub: a full commit hash; null takes the one in the lock file (config/sources.lock.yaml), where the
     newest is written down when the model is first fetched. So weights never change under a result."""
+    parameters: Annotated[float, Field(gt=0)] | None = None
+    """Billions of parameters, from which GPUs, memory and time of its jobs follow; null: a model for one CPU."""
     chat_template: str | None = None
     """File with the chat template (Jinja) of all trained checkpoints; null keeps the tokenizer's own."""
     system_prompt: str | None = None
     """System text of every chat, in training and afterwards; null leaves the system turn out."""
+    recipes: tuple[Name, ...] | None = None
+    """Instead of the experiment's recipes, for this model."""
     iterations: Count | None = None
     """Instead of the experiment's number of iterations, for this model."""
 
@@ -141,6 +151,28 @@ class RecipeSettings(Settings):
     """Fine-tuning."""
 
 
+class PublishedYield(Settings):
+    """Which published yield belongs to which iteration."""
+
+    model: Name
+    """Name of the model."""
+    recipe: Name
+    """Name of the recipe."""
+    iteration: Count
+    """The iteration that is trained on the data."""
+    data: str
+    """Its row in the file of published yields."""
+
+
+class YieldSettings(Settings):
+    """How much the method's filter kept in the authors' runs."""
+
+    published: str | None = None
+    """csv file of published yields; null: the table of what the data looks like shows ours alone."""
+    rows: tuple[PublishedYield, ...] = ()
+    """Which of its rows belong to which iteration."""
+
+
 class RuntimeSettings(Settings):
     """What cannot change a result, and so reruns nothing."""
 
@@ -177,6 +209,8 @@ class Config(Settings):
     """How a checkpoint answers them."""
     assessment: AssessmentSettings = AssessmentSettings()
     """How a checkpoint scores its answers."""
+    embedding: EmbeddingSettings = EmbeddingSettings()
+    """How a pair becomes a vector, for the density filters and for projections."""
     recipes: dict[Name, RecipeSettings] = Field(default_factory=dict)
     """The recipes, by name; `extends: <name>` takes everything not written from another one."""
     judges: dict[Name, JudgeSettings] = Field(default_factory=dict)
@@ -189,6 +223,12 @@ class Config(Settings):
     """Where published files come from."""
     tables: dict[Name, TableSettings] = Field(default_factory=dict)
     """The tables, by name."""
+    yields: YieldSettings = YieldSettings()
+    """Published yields, beside ours in the table `data`."""
+    figures: dict[Name, FigureSettings] = Field(default_factory=dict)
+    """The figures, by name."""
+    claims: dict[Name, ClaimSettings] = Field(default_factory=dict)
+    """What the paper says in its text, recomputed from its printed numbers and from ours, by name."""
 
     @model_validator(mode="after")
     def _names_exist(self) -> "Config":
@@ -220,10 +260,29 @@ class Config(Settings):
                     f"recipes.{name}.training.batch_size {recipe.training.batch_size}"
                 )
         self._judges_exist()
-        for name, table in self.tables.items():
-            for column in table.columns:
-                _require(column.benchmark, self.experiment.benchmarks, f"tables.{name}.columns", "measure it")
+        for name, model in self.models.items():
+            for recipe in model.recipes or ():
+                _require(recipe, self.recipes, f"models.{name}.recipes", "add it to recipes")
+        self._tables_and_figures_are_computed()
         return self
+
+    def _tables_and_figures_are_computed(self) -> None:
+        columns = [(f"tables.{name}.columns", c) for name, table in self.tables.items() for c in table.columns]
+        figures = [(f"figures.{name}.panels", f.panels) for name, f in self.figures.items() if f.kind == "sweep"]
+        for where, column in columns + [(where, panel) for where, panels in figures for panel in panels]:
+            _require(column.benchmark, self.benchmarks, where, "add it to benchmarks")
+            computed = metrics_of(self.benchmarks[column.benchmark])
+            if computed and "{" not in column.metric:
+                advice = f"the benchmark {column.benchmark} computes no such metric"
+                _require(column.metric, computed, where, advice)
+        for name in self.tables:
+            if name in RESERVED_TABLES:
+                raise ValueError(f"tables: {name!r} is a table that every experiment has, choose another name")
+        for name, claim in self.claims.items():
+            _require(claim.table, self.tables, f"claims.{name}.table", "add it to tables")
+            labels = [column.label for column in self.tables[claim.table].columns]
+            for label in claim.columns:
+                _require(label, labels, f"claims.{name}.columns", f"add it to the table {claim.table}")
 
     def _judges_exist(self) -> None:
         for name, judge in self.judges.items():
@@ -241,34 +300,6 @@ class Config(Settings):
                     raise ValueError(f"{where}.{benchmark}.judgments: a benchmark of kind {kind} has no judge")
                 if files.answers is None and (files.judgments is None or kind != "alpaca_eval"):
                     raise ValueError(f"{where}.{benchmark}.answers: missing; only AlpacaEval's judgments hold them too")
-
-    def judging_models(self) -> list[str]:
-        """Return the models that judge in the experiment's benchmarks."""
-        judged = [self.benchmarks[name] for name in self.experiment.benchmarks]
-        judges = [self.judges[benchmark.judge] for benchmark in judged if benchmark.kind in JUDGED]
-        return [judge.model for judge in judges if judge.model is not None]
-
-    def shards(self, recipe: str) -> range:
-        """Return the numbers of the shards that hold a recipe's instructions."""
-        return range(-(-self.recipes[recipe].instructions // self.instructions.shard_size))
-
-    def iterations(self, model: str, recipe: str) -> int:
-        """Return how many iterations `recipe` runs on `model`."""
-        own = self.recipes[recipe].iterations or self.models[model].iterations
-        return own or self.experiment.iterations
-
-    def checkpoint(self, recipe: str, iteration: int) -> str:
-        """Return the folder, below the seed's, of a recipe's checkpoint: `base` for iteration 0.
-
-        Recipes that differ only in what cannot matter yet (how many iterations; in the first one also who judges, which
-        weights to start from and which iterations' data to use) share that checkpoint: the first of them owns it.
-        """
-        if iteration == 0:
-            return RESERVED_RECIPE
-        ignored = {"iterations"} | ({"start_from", "data", "judge"} if iteration == 1 else set())
-        own = self.recipes[recipe].model_dump(exclude=ignored)
-        owner = next(r for r in self.experiment.recipes if self.recipes[r].model_dump(exclude=ignored) == own)
-        return f"{owner}/iter{iteration}"
 
 
 def _require(name: str, defined: Iterable[str], where: str, advice: str) -> None:

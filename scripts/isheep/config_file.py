@@ -12,22 +12,30 @@ from pydantic import BaseModel, ValidationError
 from isheep.assessment import load_assessment_prompt
 from isheep.benchmarks import FILE_KEYS, BenchmarkSettings
 from isheep.config import Config, RecipeSettings
+from isheep.figures import FigureSettings
 from isheep.prompts import load_meta_prompt, load_seed_tasks
 from isheep.records import InputError
 from isheep.sources import FETCHED, load_sources
 from isheep.spelling import listed, nearest
 
-KINDS = {kind.model_fields["kind"].annotation.__args__[0]: kind for kind in get_args(get_args(BenchmarkSettings)[0])}
-"""The settings of each kind of benchmark."""
+KINDS = {
+    key: {kind.model_fields["kind"].annotation.__args__[0]: kind for kind in get_args(get_args(union)[0])}
+    for key, union in {"benchmarks": BenchmarkSettings, "figures": FigureSettings}.items()
+}
+"""The settings of each kind of what has kinds."""
 
 
 def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
     """Check a configuration as Snakemake merged it.
 
-    files: the files that it was read from, named in errors. Raises InputError with one sentence: file, key, what was
+    files: the files that it was read from, named in errors; those that they name under the key `include` are merged
+    below them, the last one on top. Raises InputError with one sentence: file, key, what was
     found, what is allowed, and for an unknown key the nearest right spelling.
     """
-    contents = {str(file): yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {} for file in files}
+    contents = _read_with_included([str(file) for file in files])
+    raw = {key: value for key, value in raw.items() if key != "include"}
+    for file in reversed([file for file in contents if file not in map(str, files)]):
+        raw = _merged({key: value for key, value in contents[file].items() if key != "include"}, raw)
     recipes = raw.get("recipes")
     extends = {}
     if isinstance(recipes, dict):
@@ -44,10 +52,11 @@ def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
         raise InputError(_sentence((unknown or errors)[0], contents, extends)) from None
 
 
-def check_files(config: Config) -> None:
+def check_files(config: Config, benchmarks: Sequence[str]) -> None:
     """Read the seed tasks and prompts that a configuration names, so that a broken one is met before any job.
 
-    Raises InputError that names the file, or the key of a file that does not exist.
+    benchmarks: those of the configuration that measure anything. Raises InputError that names the file, or the key of a
+    file that does not exist.
     """
     instructions = config.instructions
     files = {
@@ -58,7 +67,7 @@ def check_files(config: Config) -> None:
         files |= {f"assessment.prompts.{name}.{criterion}": file for criterion, file in prompts.items()}
     for name, model in config.models.items():
         files |= {f"models.{name}.chat_template": model.chat_template, f"models.{name}.path": model.path}
-    files |= _benchmark_files(config)
+    files |= _benchmark_files(config, benchmarks)
     fetched = load_sources(config.fetch.sources).files
     for key, file in files.items():
         if file is None or Path(file).exists():
@@ -81,10 +90,10 @@ def check_files(config: Config) -> None:
                 )
 
 
-def _benchmark_files(config: Config) -> dict[str, str | None]:
+def _benchmark_files(config: Config, benchmarks: Sequence[str]) -> dict[str, str | None]:
     """The files that benchmarks and baselines of the experiment name, by key."""
     files = {}
-    for name in config.experiment.benchmarks:
+    for name in benchmarks:
         for key in FILE_KEYS[config.benchmarks[name].kind]:
             value = getattr(config.benchmarks[name], key)
             if isinstance(value, tuple):
@@ -101,6 +110,32 @@ def _benchmark_files(config: Config) -> dict[str, str | None]:
 def config_schema() -> dict:
     """Return the configuration's JSON schema, with each key's description and default, for editors."""
     return Config.model_json_schema()
+
+
+def _read_with_included(files: list[str]) -> dict[str, dict]:
+    """Return the content of each file and of those that it includes, the included ones before it."""
+    contents: dict[str, dict] = {}
+
+    def read(file: str, named_in: str | None) -> None:
+        if not Path(file).is_file():
+            raise InputError(f"{named_in}: include: the file {file} does not exist; correct the path.")
+        try:
+            content = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
+        except yaml.YAMLError as error:
+            raise InputError(f"{file}: this is not valid YAML ({' '.join(str(error).split())}); correct it.") from None
+        if not isinstance(content, dict):
+            raise InputError(f"{file}: found a {type(content).__name__}, but a configuration is keys and values.")
+        included = content.get("include", [])
+        if not isinstance(included, list) or not all(isinstance(name, str) for name in included):
+            raise InputError(f"{file}: include: found {included!r}, but it must be a list of configuration files.")
+        for name in included:
+            if name not in contents:
+                read(name, file)
+        contents[file] = content
+
+    for file in files:
+        read(file, None)
+    return contents
 
 
 def _check_parents(name: str, extends: dict, recipes: dict, file_of) -> None:
@@ -146,7 +181,7 @@ def _sentence(error: dict, contents: dict[str, object], extends: dict[str, str])
         description = _description(path)
         return f"{file}: the key {key!r} is missing{': ' + description if description else '; add it.'}"
     if error["type"].startswith("union_tag"):
-        kinds = error["ctx"].get("expected_tags", ", ".join(KINDS))
+        kinds = error["ctx"].get("expected_tags", ", ".join(KINDS[location[0]]))
         found = f"found {error['ctx']['tag']!r}" if "tag" in error["ctx"] else "missing"
         return f"{file}: {key}.kind: {found}, allowed: {kinds.replace(chr(39), '')}."
     message = re.sub(r"^Value error, ", "", error["msg"])
@@ -159,8 +194,12 @@ def _sentence(error: dict, contents: dict[str, object], extends: dict[str, str])
 
 
 def _as_written(path: tuple) -> tuple:
-    """Return a key's path without the kind of benchmark, which the checker adds after the benchmark's name."""
-    return path[:2] + path[3:] if path[:1] == ("benchmarks",) and path[2:3] and path[2] in KINDS else path
+    """Return a key's path without the kind, which the checker adds after the name of what has kinds."""
+    return path[:2] + path[3:] if _kind_at(path, 2) else path
+
+
+def _kind_at(path: tuple, depth: int) -> type[BaseModel] | None:
+    return KINDS.get(path[0], {}).get(path[2]) if depth == 2 and len(path) > 2 else None
 
 
 def _file_of(location: tuple, contents: dict[str, object], default: str | None = "--config") -> str | None:
@@ -199,8 +238,8 @@ def _model_at(location: tuple) -> type[BaseModel] | None:
     """Follow a key's path through the models: fields, and the values of dictionaries and lists of models."""
     model: object = Config
     for depth, part in enumerate(location):
-        if depth == 2 and location[0] == "benchmarks" and part in KINDS:
-            model = KINDS[part]
+        if kind := _kind_at(location, depth):
+            model = kind
         elif isinstance(model, type) and issubclass(model, BaseModel):
             field = model.model_fields.get(str(part))
             model = field.annotation if field else None

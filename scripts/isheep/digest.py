@@ -6,6 +6,7 @@ module of this package that it imports, directly or not; comments, docstrings an
 
 import ast
 import hashlib
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
@@ -16,17 +17,27 @@ def program_digest(program: str | Path) -> str:
 
     program: path of a Python file. Raises FileNotFoundError where it does not exist.
     """
-    pending, trees = [Path(program)], {}
+    pending, sources = [Path(program)], {}
     while pending:
         path = pending.pop()
-        if path not in trees:
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-            trees[path] = tree
-            pending += _imported_modules(tree)
+        if path not in sources:
+            sources[path], imported = _parsed(path, path.stat().st_mtime_ns)
+            pending += imported
     digest = hashlib.sha256()
-    for path in sorted(trees, key=lambda path: path.name):
-        digest.update(f"{path.name}:{ast.dump(_without_docstrings(trees[path]))}\n".encode())
+    for path in sorted(sources, key=lambda path: path.name):
+        digest.update(f"{path.name}:{sources[path]}\n".encode())
     return digest.hexdigest()[:12]
+
+
+@cache
+def _parsed(path: Path, modified: int) -> tuple[str, list[Path]]:
+    """Return what a file does, as text, and the library modules that it imports.
+
+    Kept until the file is modified, since many programs share a module.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported = _imported_modules(tree)
+    return ast.dump(_without_docstrings(tree)), imported
 
 
 def _imported_modules(tree: ast.Module) -> list[Path]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol
 
 from pydantic import Field
 
-from isheep.identity import read_identity
+from isheep.identity import full_weights, is_adapter, read_identity
 from isheep.records import InputError
 from isheep.settings import Settings
 
@@ -142,25 +142,27 @@ class Completer(Protocol):
 
 
 class Engine(ABC):
-    """A checkpoint that is ready to write and to score text.
+    """A checkpoint that is ready to write and to score text: a folder of full weights, or an adapter on top of `base`.
 
     Attributes: `tokenizer`; `max_length`, the most tokens of prompt and completion together; `identity`, the
     JSON-ready facts that completions depend on (sha256 of the checkpoint, engine settings).
     """
 
-    def __init__(self, checkpoint: Path, settings: EngineSettings):
+    def __init__(self, checkpoint: Path, settings: EngineSettings, base: Path | None = None):
         from transformers import AutoConfig, AutoTokenizer
 
+        self._weights = full_weights(checkpoint, base)
+        self._adapter = checkpoint if is_adapter(checkpoint) else None
         self.identity = {"checkpoint": read_identity(checkpoint), **settings.model_dump()}
-        self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(checkpoint)
-        limit = AutoConfig.from_pretrained(checkpoint).max_position_embeddings
+        self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(self._weights)
+        limit = AutoConfig.from_pretrained(self._weights).max_position_embeddings
         self.max_length = settings.max_model_len or limit
         if self.max_length > limit:
             raise InputError(
                 f"engine.max_model_len is {self.max_length}, but {checkpoint} was built for at most {limit} "
                 "tokens; lower it."
             )
-        self._end_ids = _end_token_ids(checkpoint, self.tokenizer)
+        self._end_ids = _end_token_ids(self._weights, self.tokenizer)
 
     @abstractmethod
     def _generate(self, encoded: list[EncodedRequest]) -> Iterator[Written]:
@@ -299,24 +301,35 @@ class Progress:
 
 
 def open_engine(
-    checkpoint: Path, settings: EngineSettings, *, batch_size: int, threads: int, tensor_parallel: int = 1
+    checkpoint: Path,
+    settings: EngineSettings,
+    *,
+    batch_size: int,
+    threads: int,
+    tensor_parallel: int = 1,
+    base: Path | None = None,
 ) -> Engine:
     """Load a checkpoint folder (weights, tokenizer, identity.json) into the engine that `settings` names.
 
     batch_size: the most completions written at the same time. threads: CPU threads. tensor_parallel: GPUs
-    that one model is spread over (vllm only). None of them is part of a result.
+    that one model is spread over (vllm only). None of them is part of a result. base: for a checkpoint that is an
+    adapter, the folder of the weights it was trained on, whose tokenizer and chat template it writes with.
 
-    Raises InputError for a folder without identity or for an engine that is not installed.
+    Raises InputError for a folder without identity, for an adapter without its base or with another one, or for an
+    engine that is not installed.
     """
     if settings.kind == "vllm":
         from isheep.engine_vllm import VllmEngine
 
-        return VllmEngine(checkpoint, settings, batch_size, threads, tensor_parallel)
+        return VllmEngine(checkpoint, settings, batch_size, threads, tensor_parallel, base)
     if tensor_parallel != 1:
-        raise InputError("the transformers engine runs on one device; set tensor_parallel to 1 or kind to vllm.")
+        raise InputError(
+            f"the engine transformers runs on one GPU, but {tensor_parallel} are given; ask for one (--gpus 1), or set "
+            "engine.kind to vllm."
+        )
     from isheep.engine_transformers import TransformersEngine
 
-    return TransformersEngine(checkpoint, settings, batch_size, threads)
+    return TransformersEngine(checkpoint, settings, batch_size, threads, base)
 
 
 def require_unique_ids(requests: Iterable[Request]) -> None:

@@ -29,12 +29,20 @@ LOGITS_AT_ONCE = 2**27
 class TransformersEngine(Engine):
     """Writes the rows of a batch independently: each draws from its own generator, seeded by its request."""
 
-    def __init__(self, checkpoint: Path, settings: EngineSettings, batch_size: int, threads: int):
-        super().__init__(checkpoint, settings)
+    def __init__(
+        self, checkpoint: Path, settings: EngineSettings, batch_size: int, threads: int, base: Path | None = None
+    ):
+        super().__init__(checkpoint, settings, base)
         torch.set_num_threads(threads)
         logging.disable_progress_bar()
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=settings.dtype).to(device).eval()
+        model = AutoModelForCausalLM.from_pretrained(self._weights, dtype=settings.dtype)
+        if self._adapter is not None:
+            from peft import PeftModel
+
+            # Merged in memory it costs nothing at each token.
+            model = PeftModel.from_pretrained(model, self._adapter).merge_and_unload()
+        self._model = model.to(device).eval()
         # `generate` fills in from here what it is not told; a checkpoint's penalties must not leak in.
         self._model.generation_config = GenerationConfig()
         self._batch_size = batch_size

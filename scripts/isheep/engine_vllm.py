@@ -1,6 +1,7 @@
 """The fast engine: vLLM offline, on GPUs, or on a CPU where its CPU build is installed."""
 
 import importlib.util
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ GPU_MEMORY_SHARE = 0.9
 CPU_TOKENS_PER_STEP = 8192
 CPU_CACHE_GIB = 1
 """Memory of the key-value cache on a CPU, where only small models run."""
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""The values that vLLM allows for its max_lora_rank."""
 
 
 class VllmEngine(Engine):
@@ -29,15 +32,16 @@ class VllmEngine(Engine):
         batch_size: int,
         threads: int,
         tensor_parallel: int,
+        base: Path | None = None,
     ):
         if importlib.util.find_spec("vllm") is None:
             raise InputError("engine.kind is 'vllm', but vLLM is not installed; install it or choose 'transformers'.")
-        super().__init__(checkpoint, settings)
+        super().__init__(checkpoint, settings, base)
         _set_environment(threads)
         from vllm import LLM
 
         self._llm = LLM(
-            model=str(checkpoint),
+            model=str(self._weights),
             dtype=settings.dtype,
             max_model_len=self.max_length,
             max_num_seqs=batch_size,
@@ -47,7 +51,19 @@ class VllmEngine(Engine):
             generation_config="vllm",
             disable_log_stats=True,
             **({} if torch.cuda.is_available() else self._cpu_arguments()),
+            **self._adapter_arguments(),
         )
+
+    def _adapter_arguments(self) -> dict:
+        """Sets also `_lora`, which every request names: the adapter, or None."""
+        self._lora = None
+        if self._adapter is None:
+            return {}
+        from vllm.lora.request import LoRARequest
+
+        self._lora = LoRARequest("adapter", 1, str(self._adapter))
+        rank = json.loads((self._adapter / "adapter_config.json").read_text(encoding="utf-8"))["r"]
+        return {"enable_lora": True, "max_loras": 1, "max_lora_rank": next(most for most in LORA_RANKS if most >= rank)}
 
     def _cpu_arguments(self) -> dict:
         return {
@@ -109,7 +125,7 @@ class VllmEngine(Engine):
         waiting = set()
         try:
             for index, (ids, sampling) in enumerate(zip(prompts, params, strict=True)):
-                engine.add_request(str(index), TokensPrompt(prompt_token_ids=ids), sampling)
+                engine.add_request(str(index), TokensPrompt(prompt_token_ids=ids), sampling, lora_request=self._lora)
                 waiting.add(str(index))
             while waiting:
                 for output in engine.step():

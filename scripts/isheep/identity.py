@@ -10,6 +10,7 @@ IDENTITY_FILE = "identity.json"
 IDENTITY_PATTERNS = (
     "*.safetensors",
     "config.json",
+    "adapter_config.json",
     "generation_config.json",
     "tokenizer*",
     "chat_template*",
@@ -21,30 +22,65 @@ IDENTITY_PATTERNS = (
 """Files of a checkpoint folder that can change what it writes; README files and logs cannot."""
 
 
-def write_identity(folder: Path) -> str:
+def write_identity(folder: Path, base: str | None = None) -> str:
     """Write identity.json, the sha256 over names and contents of the files that make a checkpoint; return the sha256.
 
+    base: for an adapter, the sha256 of the weights that it was trained on: part of its identity, and written beside it.
     Files are read in blocks, so the weights need not fit in memory. Raises InputError for a folder without weights.
     """
     files = sorted({path for pattern in IDENTITY_PATTERNS for path in folder.glob(pattern)})
     if not any(path.suffix == ".safetensors" for path in files):
         raise InputError(f"{folder} holds no *.safetensors file; save the weights before their identity.")
-    total = hashlib.sha256()
+    total = hashlib.sha256(b"" if base is None else f"{base}\n".encode())
     for path in files:
         total.update(f"{path.name}\0{file_sha256(path)}\n".encode())
-    write_json(folder / IDENTITY_FILE, {"sha256": total.hexdigest()})
+    write_json(folder / IDENTITY_FILE, {"sha256": total.hexdigest()} | ({} if base is None else {"base": base}))
     return total.hexdigest()
 
 
 def read_identity(folder: Path) -> str:
     """The sha256 in the folder's identity.json. Raises InputError if the file is missing or is not one."""
+    return _read(folder, "sha256")
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether the folder holds an adapter, which needs the weights it was trained on."""
+    return (Path(folder) / "adapter_config.json").exists()
+
+
+def full_weights(checkpoint: Path, base: Path | None) -> Path:
+    """The folder with a checkpoint's full weights: its own, or for an adapter `base`, those it was trained on.
+
+    Raises InputError for an adapter without them or with other ones, and for a base that no adapter needs.
+    """
+    if is_adapter(checkpoint):
+        if base is None:
+            raise InputError(f"{checkpoint} is an adapter; give the weights it was trained on (--base-weights).")
+        require_base(checkpoint, base)
+        return base
+    if base is not None:
+        raise InputError(f"{checkpoint} holds weights of its own, no adapter; leave --base-weights out.")
+    return checkpoint
+
+
+def require_base(adapter: Path, weights: Path) -> None:
+    """Raise InputError unless `weights` are those that the adapter was trained on, by their identity."""
+    wanted, found = _read(adapter, "base"), read_identity(weights)
+    if wanted != found:
+        raise InputError(
+            f"{adapter} was trained on the weights {wanted[:12]}, but {weights} holds {found[:12]}; give the weights "
+            "it was trained on, or merge it into them (scripts/merge_adapter.py) and use the merged weights."
+        )
+
+
+def _read(folder: Path, key: str) -> str:
     path = Path(folder) / IDENTITY_FILE
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["sha256"]
+        return json.loads(path.read_text(encoding="utf-8"))[key]
     except FileNotFoundError:
         raise InputError(
             f"{path} is missing: the rule that makes a checkpoint writes it last (isheep.identity.write_identity); "
             "make the checkpoint again."
         ) from None
     except (json.JSONDecodeError, KeyError, TypeError):
-        raise InputError(f'{path} is not of the form {{"sha256": …}}; make the checkpoint again.') from None
+        raise InputError(f'{path} is not of the form {{"{key}": …}}; make the checkpoint again.') from None

@@ -81,6 +81,19 @@ def check_punkt(tasks: list) -> None:
             return
 
 
+def question_of(task, doc: dict) -> str:
+    """The text of one document as the task puts it, without worked examples and chat template.
+
+    Where a task compares one ending after several beginnings, as Winogrande does, these are whole sentences, a line
+    each.
+    """
+    text = task.doc_to_text(doc)
+    if isinstance(text, str):
+        return text
+    ending = f"{task.config.target_delimiter}{task.doc_to_target(doc)}"
+    return "\n".join(f"{beginning}{ending}" for beginning in task.doc_to_choice(doc))
+
+
 def kept_items(tasks: list, excluded: dict[str, list], limit: int | None) -> dict[str, list[int]]:
     """Positions of a task's items, without those whose field has an excluded value, and at most `limit` of them.
 

@@ -413,22 +413,32 @@ def expected_rating(tokens: Sequence[TokenLogprob]) -> float | None:
 
 
 def score_rows(judgments: Sequence[dict]) -> list[dict]:
-    """Return the scores of a result record: `average` over all judged turns (FastChat's show_result), `turn_1`,
-    `turn_2`, `category_<name>`, and `expected_average` where judgments have an expected score.
+    """Return the scores of a result record, one a metric of `metric_groups`.
 
     n counts turns; those without a rating are left out of the means.
     """
-    groups = {"average": (judgments, "score")}
-    for turn in range(1, TURNS + 1):
-        groups[f"turn_{turn}"] = [row for row in judgments if row["turn"] == turn], "score"
-    for category in dict.fromkeys(row["category"] for row in judgments):
-        groups[f"category_{category}"] = [row for row in judgments if row["category"] == category], "score"
-    if any("expected_score" in row for row in judgments):
-        groups["expected_average"] = judgments, "expected_score"
     return [
         {"metric": metric, **clustered_mean((row["question_id"], row.get(key)) for row in rows)}
-        for metric, (rows, key) in groups.items()
+        for metric, (rows, key) in metric_groups(judgments).items()
     ]
+
+
+def metric_groups(judgments: Sequence[dict]) -> dict[str, tuple[list[dict], str]]:
+    """Metric → the judged turns that it is the mean of, and the key of their rating.
+
+    `average` over all judged turns (FastChat's show_result), `turn_<t>`, `category_<name>`, `turn_<t>_category_<name>`
+    (arXiv 2408.08072, table 12), and `expected_average` where judgments have an expected score.
+    """
+    categories = dict.fromkeys(row["category"] for row in judgments)
+    by_turn = {turn: [row for row in judgments if row["turn"] == turn] for turn in range(1, TURNS + 1)}
+    groups = {"average": list(judgments)} | {f"turn_{turn}": rows for turn, rows in by_turn.items()}
+    for prefix, rows in [("", judgments), *((f"turn_{turn}_", rows) for turn, rows in by_turn.items())]:
+        for category in categories:
+            groups[f"{prefix}category_{category}"] = [row for row in rows if row["category"] == category]
+    metrics = {metric: (rows, "score") for metric, rows in groups.items()}
+    if any("expected_score" in row for row in judgments):
+        metrics["expected_average"] = list(judgments), "expected_score"
+    return metrics
 
 
 def clustered_mean(values: Iterable[tuple[QuestionId, float | None]]) -> dict:

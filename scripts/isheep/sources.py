@@ -227,9 +227,17 @@ def locked_commit(source: HubSource, lock: str | Path) -> str | None:
 
 
 def check_commits(sources: Iterable[HubSource], lock: str | Path, cache: str | Path) -> None:
-    """Raise InputError if a repository was fetched at another commit than the one that is asked for now."""
+    """Raise InputError if a repository was fetched at another commit than the one that is asked for now, or if the lock
+    file has another one than the configuration."""
+    commits = _read_lock(Path(lock))
     for source in sources:
-        asked, fetched = locked_commit(source, lock), fetched_commit(Path(cache) / source.folder)
+        locked = commits.get(source.key)
+        if source.revision and locked and source.revision != locked:
+            raise InputError(
+                f"{lock}: {source.key}: the commit is {locked}, but the configuration asks for {source.revision}; "
+                "remove the line, or the revision."
+            )
+        asked, fetched = source.revision or locked, fetched_commit(Path(cache) / source.folder)
         if asked and fetched and asked != fetched:
             raise InputError(
                 f"{lock}: {source.key}: the commit is {asked}, but {Path(cache) / source.folder} holds {fetched}; "
@@ -307,6 +315,10 @@ def _alone(path: Path) -> Iterator[None]:
 def _read_lock(path: Path) -> dict[str, str]:
     locked = _read_yaml(path) if path.exists() else {}
     for key, commit in locked.items():
+        if not re.fullmatch(r"(models|datasets)/[^/\s]+/[^/\s]+", str(key)):
+            raise InputError(
+                f"{path}: found {key!r}, but a line must name a repository, as datasets/allenai/ai2_arc; remove it."
+            )
         if not re.fullmatch(r"[0-9a-f]{40}", str(commit)):
             raise InputError(f"{path}: {key}: found {commit!r}, but it must be a full commit hash; remove the line.")
     return locked

@@ -1,11 +1,10 @@
-"""Tables, declared in the configuration and built from the collected scores alone."""
+"""Tables as the configuration declares them, and which result records they are made from."""
 
-from collections.abc import Callable
-
-import pandas
 from pydantic import Field
 
+from isheep.records import InputError
 from isheep.settings import Settings
+from isheep.spelling import listed
 
 
 class ColumnSettings(Settings):
@@ -14,20 +13,54 @@ class ColumnSettings(Settings):
     benchmark: str
     """Name of the benchmark in the configuration."""
     metric: str
-    """Name of the metric in the benchmark's result record."""
+    """Name of the metric in the benchmark's result record. `{name}` stands for the row's value of that name, such as
+    `turn_{turn}`."""
     label: str
     """Heading of the column."""
     percent: bool = True
     """Show a share as a percentage."""
+    published: str | None = None
+    """The column of the table's published file that holds the same score; null where the paper has none."""
+
+
+class RowSettings(Settings):
+    """Rows for the iterations of one recipe on one model."""
+
+    model: str
+    """Name of the model."""
+    recipe: str = ""
+    """Name of the recipe; empty for the base model."""
+    iterations: tuple[int, ...] = (0,)
+    """Numbers of the iterations, one row each; 0 for the base model."""
+    label: str
+    """What the row is called; `{iteration}` stands for its number."""
+    group: str = ""
+    """Heading above rows that belong together, such as the model's size; rows of one group follow each other."""
+    published: str | None = None
+    """The row of the table's published file that is the same checkpoint; may hold `{iteration}`; null where the paper
+    has none."""
+    columns: tuple[str, ...] | None = None
+    """Labels of the columns that its checkpoints are measured for, such as those that the paper prints; the others stay
+    missing unless they are measured anyway. null: all."""
+    values: dict[str, str] = Field(default_factory=dict)
+    """What the placeholders of the columns' metrics stand for in these rows."""
 
 
 class TableSettings(Settings):
-    """One table: a row for the base model and for each iteration of each recipe, and these columns."""
+    """One table: a row for each checkpoint and these columns, with the paper's numbers where it has them."""
 
     caption: str
     """One sentence above the table."""
     columns: tuple[ColumnSettings, ...]
     """The columns, from left to right."""
+    rows: tuple[RowSettings, ...] | None = Field(None, min_length=1)
+    """The rows, from top to bottom; null shows every checkpoint of the experiment."""
+    published: str | None = None
+    """File of the paper's numbers, csv; then each checkpoint shows ours, the paper's and the difference."""
+    transpose: bool = False
+    """Show the checkpoints side by side and the columns below one another: for many columns and few checkpoints."""
+    notes: tuple[str, ...] = ()
+    """Sentences that the table shows below it."""
 
 
 class Row(Settings):
@@ -41,143 +74,33 @@ class Row(Settings):
     """Number of the iteration; 0 for the base model."""
     checkpoint: str
     """Folder of the checkpoint; recipes may share one."""
+    previous: str | None = None
+    """The checkpoint that its scores are tested against: that of the iteration before; None for the base model."""
+    label: str = ""
+    """What the row is called; empty: by recipe and iteration."""
+    group: str = ""
+    """Heading above the rows that belong together."""
+    published: str | None = None
+    """The row of the published file that is the same checkpoint."""
+    values: dict[str, str] = Field(default_factory=dict)
+    """What the placeholders of the columns' metrics stand for."""
+
+    @property
+    def name(self) -> str:
+        """What the row is called."""
+        name = self.recipe or self.checkpoint
+        return self.label or (f"{name} iter{self.iteration}" if self.iteration else name)
 
 
-PUBLISHED = "published"
-"""What stands for a checkpoint in the rows of a baseline."""
+def metric_of(column: ColumnSettings, row: Row) -> str:
+    """Return the metric that a column shows in a row: its placeholders stand for the row's values.
 
-
-class Grid(Settings):
-    """Which result records an experiment has."""
-
-    results: str
-    """Folder of the experiment's results."""
-    checkpoints: dict[str, tuple[str, ...]]
-    """The checkpoints of each model."""
-    seeds: tuple[int, ...]
-    """The replicates."""
-    benchmarks: tuple[str, ...]
-    """The benchmarks of every checkpoint."""
-    baselines: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    """The benchmarks of each baseline."""
-
-    def records(self) -> list[tuple[str, dict]]:
-        """Return where each result record lies, with what it is of: model, seed, checkpoint and benchmark."""
-        found = [
-            (f"baselines/{baseline}", {"model": baseline, "seed": 0, "checkpoint": PUBLISHED, "benchmark": benchmark})
-            for baseline, benchmarks in self.baselines.items()
-            for benchmark in benchmarks
-        ] + [
-            (
-                f"{model}/seed{seed}/{checkpoint}",
-                {"model": model, "seed": seed, "checkpoint": checkpoint, "benchmark": benchmark},
-            )
-            for model, checkpoints in self.checkpoints.items()
-            for seed in self.seeds
-            for checkpoint in checkpoints
-            for benchmark in self.benchmarks
-        ]
-        return [(f"{self.results}/{folder}/benchmarks/{what['benchmark']}/result.json", what) for folder, what in found]
-
-
-def build_table(scores: pandas.DataFrame, table: TableSettings, rows: list[Row]) -> pandas.DataFrame:
-    """Return the numbers of a table: per column the mean over seeds, its standard deviation, and item counts.
-
-    scores: one row per model, seed, checkpoint, benchmark and metric, with value, n and n_valid. The result has the
-    columns model, recipe, iteration, seeds, then for each declared column `<label>`, `<label> sd` (missing for a
-    single seed), `<label> n` and `<label> n valid` (sums over seeds). A score that nobody computed stays missing.
+    Raises InputError, naming column and row, for a placeholder without a value.
     """
-    lines = []
-    for row in rows:
-        mine = scores[(scores.model == row.model) & (scores.checkpoint == row.checkpoint)]
-        line = {"model": row.model, "recipe": row.recipe or row.checkpoint, "iteration": row.iteration}
-        line["seeds"] = mine.seed.nunique()
-        for column in table.columns:
-            cell = mine[(mine.benchmark == column.benchmark) & (mine.metric == column.metric)]
-            scale = 100 if column.percent else 1
-            line[column.label] = cell.value.mean() * scale
-            line[f"{column.label} sd"] = cell.value.std(ddof=1) * scale
-            line[f"{column.label} n"] = cell.n.sum()
-            line[f"{column.label} n valid"] = cell.n_valid.sum()
-        lines.append(line)
-    return pandas.DataFrame(lines)
-
-
-def benchmark_notes(scores: pandas.DataFrame, table: TableSettings) -> list[str]:
-    """Return what a reader must know of the table's scores, as their result records say it; each note once."""
-    shown = {(column.benchmark, column.metric) for column in table.columns}
-    is_shown = [cell in shown for cell in zip(scores.benchmark, scores.metric, strict=True)]
-    notes = scores[is_shown].note.dropna()
-    return [note for note in dict.fromkeys(notes) if note]
-
-
-def as_markdown(numbers: pandas.DataFrame, table: TableSettings, notes: list[str]) -> str:
-    """Return the table as Markdown: caption, cells, notes."""
-    headings = ["model", "checkpoint", *(column.label for column in table.columns)]
-    lines = [headings, ["---", "---", *("--:" for _ in table.columns)], *_cells(numbers, table, "±", str)]
-    body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return f"{table.caption}\n\n{body}\n\n{_notes(numbers, table, notes)}\n"
-
-
-def as_latex(numbers: pandas.DataFrame, table: TableSettings, notes: list[str]) -> str:
-    """Return the table as a LaTeX table environment; it needs the package booktabs."""
-    headings = ["model", "checkpoint", *(_escaped(column.label) for column in table.columns)]
-    lines = [" & ".join(line) + r" \\" for line in _cells(numbers, table, r"$\pm$", _escaped)]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{_escaped(table.caption)} {_escaped(_notes(numbers, table, notes))}}}",
-            rf"\begin{{tabular}}{{ll{'r' * len(table.columns)}}}",
-            r"\toprule",
-            " & ".join(headings) + r" \\",
-            r"\midrule",
-            *lines,
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
-
-
-def _cells(
-    numbers: pandas.DataFrame, table: TableSettings, plus_minus: str, escape: Callable[[str], str]
-) -> list[list[str]]:
-    lines = []
-    for _, row in numbers.iterrows():
-        name = row["recipe"] if row["iteration"] == 0 else f"{row['recipe']} iter{row['iteration']}"
-        cells = [_number(row, column.label, plus_minus) for column in table.columns]
-        lines.append([escape(row["model"]), escape(name), *cells])
-    return lines
-
-
-def _number(row: pandas.Series, label: str, plus_minus: str) -> str:
-    if pandas.isna(row[label]):
-        return "–"
-    deviation = row[f"{label} sd"]
-    missing = row[f"{label} n"] - row[f"{label} n valid"]
-    text = f"{row[label]:.2f}" if pandas.isna(deviation) else f"{row[label]:.2f} {plus_minus} {deviation:.2f}"
-    return f"{text} ({missing:.0f} missing)" if missing else text
-
-
-def _notes(numbers: pandas.DataFrame, table: TableSettings, notes: list[str]) -> str:
-    seeds = int(numbers["seeds"].max())
-    replicates = "One seed." if seeds == 1 else f"Mean ± standard deviation over {seeds} seeds."
-    items = [(numbers[f"{column.label} n"] / numbers["seeds"]).max() for column in table.columns]
-    counts = [f"{column.label} {n:.0f}" for column, n in zip(table.columns, items, strict=True) if n == n]
-    return " ".join([replicates, f"Items per seed: {', '.join(counts)}.", *notes])
-
-
-def _escaped(text: str) -> str:
-    special = {
-        "&": r"\&",
-        "%": r"\%",
-        "$": r"\$",
-        "#": r"\#",
-        "_": r"\_",
-        "{": r"\{",
-        "}": r"\}",
-        "±": r"$\pm$",
-    }
-    return "".join(special.get(character, character) for character in text)
+    try:
+        return column.metric.format_map(row.values)
+    except (KeyError, ValueError, IndexError, AttributeError):
+        raise InputError(
+            f"column {column.label!r}: the metric {column.metric!r} cannot be filled from the values of the row "
+            f"{row.name!r}, which are {listed(row.values)}; name each placeholder there, and close each brace."
+        ) from None

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from isheep.devices import claim_devices
 from isheep.engine import Completion, Engine, EngineSettings, Request, open_engine
 from isheep.journal import Journal, complete_with_journal
 from isheep.records import unfinished_folder, write_jsonl
@@ -11,10 +12,17 @@ from isheep.records import unfinished_folder, write_jsonl
 
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say which engine writes, from which seed, and how it uses the machine."""
-    parser.add_argument("--engine", required=True, help="settings of the engine, JSON")
+    add_scoring_arguments(parser)
     parser.add_argument("--seed", type=int, required=True, help="seed of this job; every request derives its own")
+
+
+def add_scoring_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say which engine scores, and how it uses the machine; scoring draws nothing from a seed."""
+    parser.add_argument("--engine", required=True, help="settings of the engine, JSON")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    parser.add_argument("--batch-size", type=int, default=128, help="prompts answered at once")
+    parser.add_argument("--batch-size", type=int, default=128, help="prompts answered, or texts scored, at once")
+    parser.add_argument("--gpus", type=int, default=0, help="GPUs to claim for the model; 0: on the CPU")
+    parser.add_argument("--base-weights", type=Path, help="of a checkpoint that is an adapter: what it was trained on")
 
 
 def add_sampling_argument(parser: argparse.ArgumentParser) -> None:
@@ -31,9 +39,17 @@ def add_prompting_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def open_requested_engine(arguments: argparse.Namespace, checkpoint: Path) -> Engine:
-    """Open the engine that the flags ask for."""
+    """Open the engine that the flags ask for, on GPUs that no other program of this machine has claimed."""
     settings = EngineSettings.model_validate_json(arguments.engine)
-    return open_engine(checkpoint, settings, batch_size=arguments.batch_size, threads=arguments.threads)
+    claim_devices(arguments.gpus)
+    return open_engine(
+        checkpoint,
+        settings,
+        batch_size=arguments.batch_size,
+        threads=arguments.threads,
+        tensor_parallel=max(1, arguments.gpus),
+        base=arguments.base_weights,
+    )
 
 
 def complete_and_publish(

@@ -33,17 +33,15 @@ def complaint(raw, tmp_path, change):
 
 
 def test_the_demo_is_valid_and_its_files_are_too(raw):
-    check_files(load_config(raw, [DEMO]))
+    check_files(load_config(raw, [DEMO]), raw["experiment"]["benchmarks"])
 
 
-def test_the_published_answers_and_the_papers_suite_are_valid(raw):
-    published = Path("config/published.yaml")
-    check_files(load_config(yaml.safe_load(published.read_text()), [published]))
+def test_the_papers_suite_is_valid(raw):
     suite = Path("config/suite.yaml")
     names = yaml.safe_load(suite.read_text())["benchmarks"]
     raw["benchmarks"] |= names
     raw["experiment"]["benchmarks"] = [*raw["experiment"]["benchmarks"], *names]
-    check_files(load_config(raw, [DEMO, suite]))
+    check_files(load_config(raw, [DEMO, suite]), list(names))
     assert {"boolq", "mmlu", "squadv2", "humaneval", "mbpp", "ifeval"} <= set(names)
 
 
@@ -164,20 +162,36 @@ def test_a_mistake_taken_from_an_extended_recipe_names_the_file_that_holds_it(ra
 def test_missing_file_is_named_with_its_key(raw):
     raw["instructions"]["seed_tasks"] = "config/demo/sed_tasks.jsonl"
     with pytest.raises(InputError, match=r"instructions\.seed_tasks: the file config/demo/sed_tasks\.jsonl does not"):
-        check_files(load_config(raw, [DEMO]))
+        check_files(load_config(raw, [DEMO]), raw["experiment"]["benchmarks"])
 
 
-def test_recipes_share_the_checkpoints_in_which_they_cannot_differ(raw):
-    raw["recipes"] |= {
-        "one_last": {"extends": "one_base", "start_from": "last"},
-        "total_base": {"extends": "one_base", "data": "all", "judge": "base"},
-    }
-    raw["experiment"]["recipes"] = ["one_base", "one_last", "total_base", "self_instruct"]
-    config = load_config(raw, [DEMO])
-    assert config.checkpoint("total_base", 0) == "base"
-    assert config.checkpoint("one_last", 1) == config.checkpoint("total_base", 1) == "one_base/iter1"
-    assert config.checkpoint("self_instruct", 1) == "self_instruct/iter1"
-    assert config.checkpoint("one_last", 2) == "one_last/iter2"
+FIGURE = {"kind": "share", "caption": "x", "model": "demo", "recipe": "one_base"}
+
+
+@pytest.mark.parametrize(
+    ("figure", "sentence"),
+    [
+        (FIGURE | {"treshold": 7}, "unknown key 'figures.f.treshold'; allowed here: kind, caption, model, recipe, "),
+        (FIGURE | {"kind": "shares"}, "figures.f.kind: found 'shares', allowed: sweep, share, projection."),
+        (FIGURE | {"threshold": 10}, "figures.f.threshold: found 10, but it must be less than or equal to 9."),
+    ],
+)
+def test_a_wrong_figure_is_one_sentence(raw, tmp_path, figure, sentence):
+    assert complaint(raw, tmp_path, lambda raw: raw.update(figures={"f": figure})).startswith(sentence)
+
+
+def test_included_files_lie_below_the_file_that_includes_them(raw, tmp_path):
+    below, mine = tmp_path / "below.yaml", tmp_path / "mine.yaml"
+    below.write_text(yaml.safe_dump(raw | {"include": [str(DEMO)], "experiment": raw["experiment"] | {"name": "x"}}))
+    mine.write_text(yaml.safe_dump({"include": [str(below)], "experiment": {"seeds": [7]}}))
+    config = load_config(yaml.safe_load(mine.read_text()), [mine])
+    assert (config.experiment.name, config.experiment.seeds) == ("x", (7,))
+    below.write_text(yaml.safe_dump(raw | {"experiment": raw["experiment"] | {"sedes": [1]}}))
+    with pytest.raises(InputError, match=rf"{below}: unknown key 'experiment.sedes'"):
+        load_config(yaml.safe_load(mine.read_text()), [mine])
+    below.unlink()
+    with pytest.raises(InputError, match=rf"{mine}: include: the file {below} does not exist"):
+        load_config(yaml.safe_load(mine.read_text()), [mine])
 
 
 def test_schema_file_is_up_to_date_and_describes_every_key():

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import shutil
+from argparse import Namespace
 from collections import Counter
 from dataclasses import replace
 from functools import cache
@@ -13,9 +14,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+import merge_adapter
 from isheep.engine import Completion, Engine, EngineSettings, Request, Sampling, open_engine
 from isheep.engine_api import ApiEngine, ApiSettings
-from isheep.identity import write_identity
+from isheep.identity import read_identity, write_identity
 from isheep.records import InputError
 from judge_server import JudgeServer
 
@@ -72,6 +74,28 @@ def reference(tiny_checkpoint):
 def requests(sampling: Sampling, seeds=range(10)) -> list[Request]:
     """One request for each seed, over prompts of different lengths."""
     return [Request(f"r{seed}", PROMPTS[seed % len(PROMPTS)], sampling, seed) for seed in seeds]
+
+
+@pytest.fixture(scope="module")
+def adapter(tiny_checkpoint, tmp_path_factory) -> Path:
+    """An adapter of random weights, as training writes one: all linear layers of the tiny checkpoint."""
+    from peft import LoraConfig, get_peft_model
+
+    folder = tmp_path_factory.mktemp("adapter") / "adapter"
+    torch.manual_seed(1)
+    model = AutoModelForCausalLM.from_pretrained(tiny_checkpoint, dtype=torch.float32)
+    config = LoraConfig(r=6, lora_alpha=4, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False)
+    get_peft_model(model, config).save_pretrained(folder)
+    write_identity(folder, read_identity(tiny_checkpoint))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def merged(adapter, tiny_checkpoint) -> Path:
+    """The adapter's merged weights."""
+    folder = adapter.with_name("merged")
+    merge_adapter.main(Namespace(weights=tiny_checkpoint, adapter=adapter, output=folder))
+    return folder
 
 
 def texts(engine, asked: list[Request]) -> dict[str, str]:
@@ -302,6 +326,48 @@ def test_a_missing_vllm_is_one_clear_error(tiny_checkpoint):
 def test_a_context_longer_than_the_model_s_is_refused(tiny_checkpoint):
     with pytest.raises(InputError, match=r"max_model_len is 1000, but .* at most 256"):
         open_engine(tiny_checkpoint, EngineSettings(max_model_len=1000), batch_size=1, threads=1)
+
+
+@pytest.mark.parametrize("kind", LOCAL_ENGINES)
+def test_an_adapter_on_its_base_writes_and_scores_as_its_merged_weights(kind, adapter, merged, tiny_checkpoint):
+    settings = EngineSettings(kind=kind, dtype="float32")
+    served = open_engine(adapter, settings, batch_size=64, threads=1, base=tiny_checkpoint)
+    expected = opened("transformers", merged)
+    assert texts(served, requests(GREEDY)) == texts(expected, requests(GREEDY))
+    assert texts(served, requests(GREEDY)) != texts(opened("transformers", tiny_checkpoint), requests(GREEDY))
+    assert texts(served, requests(SAMPLED)) == texts(served, requests(SAMPLED))
+    pairs = [(served.encode(prompt), served.encode(" Rome is")) for prompt in PROMPTS]
+    for (logprob, _), (same, _) in zip(served.loglikelihoods(pairs), expected.loglikelihoods(pairs), strict=True):
+        assert logprob == pytest.approx(same, abs=1e-3)
+    messages = [{"role": "user", "content": "Where is Rome?"}]
+    assert texts(served, [Request("a", messages, GREEDY, 0)]) == texts(expected, [Request("a", messages, GREEDY, 0)])
+    if kind == "transformers":
+        assert texts(served, requests(SAMPLED)) == texts(expected, requests(SAMPLED))
+
+
+def test_an_adapter_s_identity_is_its_own_and_its_base_s(adapter, merged, tiny_checkpoint, tmp_path):
+    served = open_engine(adapter, EngineSettings(), batch_size=1, threads=1, base=tiny_checkpoint)
+    identities = {read_identity(adapter), read_identity(merged), read_identity(tiny_checkpoint)}
+    assert len(identities) == 3
+    assert served.identity["checkpoint"] == read_identity(adapter)
+    elsewhere = shutil.copytree(adapter, tmp_path / "elsewhere")
+    assert write_identity(elsewhere, read_identity(tiny_checkpoint)) == read_identity(adapter)
+    assert write_identity(elsewhere, read_identity(merged)) not in identities
+
+
+def test_an_adapter_is_served_on_the_weights_it_was_trained_on_alone(adapter, merged, tiny_checkpoint):
+    def open_on(checkpoint, base):
+        open_engine(checkpoint, EngineSettings(), batch_size=1, threads=1, base=base)
+
+    with pytest.raises(InputError, match=f"{adapter} was trained on the weights .*, but {merged} holds .*; give the"):
+        open_on(adapter, merged)
+    with pytest.raises(InputError, match="is an adapter; give the weights it was trained on"):
+        open_on(adapter, None)
+    with pytest.raises(InputError, match="holds weights of its own, no adapter"):
+        open_on(merged, tiny_checkpoint)
+    with pytest.raises(InputError, match="was trained on the weights"):
+        merge_adapter.main(Namespace(weights=merged, adapter=adapter, output=adapter.with_name("wrong")))
+    assert not adapter.with_name("wrong").exists()
 
 
 def test_completions_end_at_the_end_of_a_turn_or_text(scripted_engine):

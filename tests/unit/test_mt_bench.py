@@ -437,6 +437,26 @@ def test_the_standard_error_is_that_over_questions():
     }
 
 
+def test_the_scores_are_over_turns_categories_and_both():
+    ratings = {(1, "math", 1): 8, (1, "math", 2): 4, (2, "math", 1): 6, (2, "math", 2): None, (3, "stem", 1): 10}
+    rows = [
+        {"question_id": id, "category": category, "turn": turn, "score": score}
+        for (id, category, turn), score in ratings.items()
+    ]
+    scores = {score["metric"]: (score["value"], score["n"], score["n_valid"]) for score in score_rows(rows)}
+    assert scores == {
+        "average": (7, 5, 4),
+        "turn_1": (8, 3, 3),
+        "turn_2": (4, 2, 1),
+        "category_math": (6, 4, 3),
+        "category_stem": (10, 1, 1),
+        "turn_1_category_math": (7, 2, 2),
+        "turn_1_category_stem": (10, 1, 1),
+        "turn_2_category_math": (4, 2, 1),
+        "turn_2_category_stem": (None, 0, 0),
+    }
+
+
 def test_a_rating_off_the_scale_counts_and_is_told(files):
     rows = published_rows(files)
     rows[0] |= {"judgment": "[[0]]", "score": 0}

@@ -1,4 +1,4 @@
-"""HumanEval and MBPP: the published numbers, the published prompts, and what is said of bad files."""
+"""HumanEval, HumanEval+ and MBPP: the published numbers and prompts, and what is said of bad files."""
 
 import gzip
 import json
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from isheep.benchmarks import LmEvalSettings
 from isheep.programs import (
     TIME_LIMITS,
     Problem,
@@ -47,6 +48,34 @@ MBPP_ROW = {
     "test_list": ["assert twice(two) == 4", "assert twice(0) == 0"],
     "challenge_test_list": [],
 }
+PLUS_TEST = """
+
+import numpy as np
+
+def assertion(out, expected, tolerance):
+    np.testing.assert_allclose(out, expected, atol=tolerance)
+
+def check(candidate):
+    for given, expected in zip({inputs}, {results}):
+        assertion(candidate(*given), expected, 1e-6)
+"""
+PLUS_ROWS = [
+    {
+        "task_id": "HumanEval/0",
+        "prompt": 'def half(x: float) -> float:\n    """Half of a number."""\n',
+        "canonical_solution": "    return x / 2\n",
+        "entry_point": "half",
+        "test": PLUS_TEST.format(inputs=[[1], [3.0], [-5]], results=[0.5, 1.5, -2.5]),
+    },
+    {
+        "task_id": "HumanEval/1",
+        "prompt": 'def squares(numbers: list) -> list:\n    """The square of each number."""\n',
+        "canonical_solution": "    return [number**2 for number in numbers]\n",
+        "entry_point": "squares",
+        "test": PLUS_TEST.format(inputs=[[[]], [[1, -2]], [[0.1]]], results=[[], [1, 4], [0.01]]),
+    },
+]
+"""Problems in HumanEval+'s form: many inputs, compared by numpy."""
 SETTINGS = {"kind": "programs", "format": "humaneval", "problems": "problems.jsonl"}
 
 
@@ -156,14 +185,19 @@ def call(name: str, *arguments: object, fails: bool = False) -> str:
 
 def lm_eval_task(folder: str, name: str) -> dict:
     """A task's settings as lm-eval ships them."""
+    return read_task(Path(pytest.importorskip("lm_eval").__file__).parent / "tasks" / folder / f"{name}.yaml")
+
+
+def read_task(path: Path) -> dict:
+    """The settings in a task's file, above those that it includes."""
     yaml = pytest.importorskip("yaml")
-    root = Path(pytest.importorskip("lm_eval").__file__).parent / "tasks"
 
     class Loader(yaml.SafeLoader):
         pass
 
     Loader.add_constructor("!function", lambda loader, node: node.value)
-    return yaml.load((root / folder / f"{name}.yaml").read_text(), Loader)
+    task = yaml.load(path.read_text(), Loader)
+    return (read_task(path.parent / task["include"]) if "include" in task else {}) | task
 
 
 def test_humaneval_prompts_are_lm_evals(published_data):
@@ -197,6 +231,87 @@ def test_mbpp_prompts_are_lm_evals(published_data):
     for problem in asked:
         assert question(problem, shots, "mbpp", chat=False) == shown + text.render(rows[problem.id])
     assert protocol_sampling("mbpp", chat=False).stop == tuple(task["generation_kwargs"]["until"])
+
+
+# HumanEval+.
+
+
+def test_solutions_compared_by_numpy_pass_and_wrong_programs_fail(sandbox, tmp_path):
+    problems_file = write_problems(tmp_path / "plus.jsonl", *PLUS_ROWS)
+    taken, samples, by = tmp_path / "taken.jsonl", tmp_path / "samples.jsonl", tmp_path / "by.json"
+    items, result = tmp_path / "items.jsonl", tmp_path / "result.json"
+    programs = [row["canonical_solution"] for row in PLUS_ROWS]
+    wrong = ["    return x // 2\n", "    return [number * 2 for number in numbers]\n"]
+    ids = [row["task_id"] for row in PLUS_ROWS] * 2
+    rows = [{"task_id": id, "completion": text} for id, text in zip(ids, programs + wrong, strict=True)]
+    write_jsonl(taken, rows)
+    problems = ["--problems", problems_file, "--format", "humaneval", "--samples", samples, "--answered-by", by]
+    call("write_programs.py", "--take", taken, *problems)
+    running = ["--benchmark", "tiny", "--written", "published", "--items", items, "--result", result]
+    call("run_programs.py", *problems, *running, "--time-limit", 20)
+
+    assert [row["passed"] for row in read_jsonl(items)] == [True, False, True, False]
+    assert all("AssertionError" in row["result"] for row in read_jsonl(items) if not row["passed"])
+    record = json.loads(result.read_text())
+    assert record["scores"][0]["value"] == 0.5
+    assert record["limits"]["cpu_seconds"] == 20
+
+
+def test_the_suites_humaneval_plus_has_time_for_its_many_tests():
+    assert ProgramsSettings(**suite()["humaneval_plus"]).time_limit > TIME_LIMITS["humaneval"]
+
+
+# The suite's metrics.
+
+
+def suite() -> dict:
+    """The benchmarks of config/suite.yaml."""
+    yaml = pytest.importorskip("yaml")
+    return yaml.safe_load(Path("config/suite.yaml").read_text())["benchmarks"]
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "folder", "name"),
+    [
+        ("boolq", "super_glue/boolq", "default"),
+        ("piqa", "piqa", "piqa"),
+        ("social_iqa", "siqa", "siqa"),
+        ("gpqa_diamond", "gpqa/zeroshot", "gpqa_diamond_zeroshot"),
+        ("hellaswag", "hellaswag", "hellaswag"),
+        ("winogrande", "winogrande", "default"),
+        ("arc_easy", "arc", "arc_easy"),
+        ("arc_challenge", "arc", "arc_challenge"),
+        ("openbookqa", "openbookqa", "openbookqa"),
+        ("commonsense_qa", "commonsense_qa", "default"),
+        ("mmlu", "mmlu/default", "_mmlu"),
+        ("nq_open", "nq_open", "nq_open"),
+        ("triviaqa", "triviaqa", "default"),
+    ],
+)
+def test_the_suites_metrics_are_those_that_lm_eval_reports(benchmark, folder, name):
+    settings, task = suite()[benchmark], lm_eval_task(folder, name)
+    assert settings["task"] == task.get("group", task["task"])
+    assert settings["metrics"] == reported_metrics(task)
+
+
+def test_the_metrics_of_the_suites_own_task_files():
+    benchmarks = suite()
+    assert benchmarks["ifeval"]["metrics"] == reported_metrics(read_task(Path("config/tasks/ifeval.yaml")))
+    published = pytest.importorskip("lm_eval.tasks.squadv2.task").SQuAD2
+    assert benchmarks["squadv2"]["metrics"] == list(published.aggregation(None))
+
+
+def test_every_lm_eval_entry_of_the_suite_says_its_metrics():
+    settings = {name: LmEvalSettings(**entry) for name, entry in suite().items() if entry["kind"] == "lm_eval"}
+    assert len(settings) == 15
+    assert [name for name, entry in settings.items() if not entry.metrics] == []
+
+
+def reported_metrics(task: dict) -> list[str]:
+    """The metrics in a task's or group's settings, under the names that they have in a result record."""
+    metrics = [entry["metric"] for entry in task.get("metric_list", task.get("aggregate_metric_list"))]
+    filters = [entry["name"] for entry in task.get("filter_list", [{"name": "none"}])]
+    return [metric if name == "none" else f"{metric},{name}" for name in filters for metric in metrics]
 
 
 # Rules.

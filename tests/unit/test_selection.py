@@ -1,9 +1,15 @@
-"""The method's filter: keep a pair if every chosen score is above the threshold; account for every pair."""
+"""The filters that make pairs training data: what each keeps, and an account of every pair."""
+
+import json
+import sys
 
 import pytest
 
-from isheep.records import InputError
-from isheep.selection import SelectionSettings, select_pairs
+import select_pairs as selecting
+from isheep import program
+from isheep.pairs import first_of_each_source
+from isheep.records import InputError, read_jsonl, write_jsonl
+from isheep.selection import Measurements, SelectionSettings, select_pairs
 
 PAIRS = [
     {"id": "base:0:0", "instruction": "Name a bird.", "input": "", "response": "Owl", "rejected_by": None},
@@ -22,11 +28,24 @@ SCORES = {
     "base:0:2": {"quality": 9, "following": 8},
     "base:0:3": {"quality": None, "following": 10},
 }
+PERPLEXITIES = {
+    "base:0:0": {"response": 50.0, "pair": 12.0},
+    "base:0:2": {"response": 10.0, "pair": 50.1},
+    "base:0:3": {"response": 50.1, "pair": 8.0},
+}
+CLUSTERS = {"base:0:0": 0, "base:0:2": 1, "base:0:3": 0}
+MEASURED = Measurements(SCORES, PERPLEXITIES, CLUSTERS)
+METHODS = ("none", "rules", "scores", "perplexity", "density", "density_perplexity")
 
 
-def kept_ids(**settings):
-    kept, _ = select_pairs(PAIRS, SCORES, SelectionSettings(**settings))
+def kept_ids(seed=1, measured=MEASURED, **settings):
+    kept, _ = select_pairs(PAIRS, measured, SelectionSettings(**settings), seed)
     return [int(pair["id"][-1]) for pair in kept]
+
+
+def reasons(measured=MEASURED, **settings):
+    _, ledger = select_pairs(PAIRS, measured, SelectionSettings(**settings), 1)
+    return [entry["reason"] for entry in ledger]
 
 
 def test_no_filter_keeps_everything():
@@ -50,22 +69,189 @@ def test_one_criterion_alone():
     assert kept_ids(criteria=["following"], threshold=9) == [0, 3]
 
 
+def test_both_perplexities_must_not_exceed_the_limit():
+    assert kept_ids(method="perplexity") == [0]
+    assert kept_ids(method="perplexity", max_perplexity=50.1) == [0, 2, 3]
+    assert reasons(method="perplexity") == [
+        None,
+        "rule: empty_output",
+        "perplexity too high: pair",
+        "perplexity too high: response",
+    ]
+
+
+def test_a_missing_perplexity_is_never_low():
+    lacking = PERPLEXITIES | {"base:0:0": {"response": None, "pair": 12.0}}
+    measured = Measurements(perplexities=lacking)
+    assert reasons(measured, method="perplexity", max_perplexity=60)[0] == "perplexity missing: response"
+
+
+def test_density_keeps_one_pair_of_each_cluster():
+    drawn = [kept_ids(method="density", seed=seed) for seed in range(20)]
+    assert {tuple(ids) for ids in drawn} == {(0, 2), (2, 3)}, "each pair of a cluster can be drawn"
+    assert drawn == [kept_ids(method="density", seed=seed) for seed in range(20)], "the seed decides"
+
+
+def test_the_draw_from_a_cluster_does_not_depend_on_other_clusters():
+    elsewhere = Measurements(clusters=CLUSTERS | {"base:0:2": 7})
+    for seed in range(20):
+        assert kept_ids(method="density", seed=seed) == kept_ids(method="density", seed=seed, measured=elsewhere)
+
+
+def test_density_draws_evenly():
+    pairs = [PAIRS[0] | {"id": f"base:0:{number}"} for number in range(4)]
+    one_cluster = Measurements(clusters={pair["id"]: 0 for pair in pairs})
+    settings = SelectionSettings(method="density")
+    drawn = [select_pairs(pairs, one_cluster, settings, seed)[0][0]["id"] for seed in range(400)]
+    assert all(70 < drawn.count(pair["id"]) < 130 for pair in pairs)
+
+
+def test_density_and_perplexity_keeps_the_least_surprising_of_each_cluster():
+    assert kept_ids(method="density_perplexity", seed=None) == [2, 3]
+    assert reasons(method="density_perplexity") == ["cluster has another", "rule: empty_output", None, None]
+
+
+def test_a_pair_without_perplexity_is_not_chosen_from_a_cluster():
+    lacking = PERPLEXITIES | {id: {"response": 1.0, "pair": None} for id in ("base:0:2", "base:0:3")}
+    measured = Measurements(perplexities=lacking, clusters=CLUSTERS)
+    assert reasons(measured, method="density_perplexity") == [
+        None,
+        "rule: empty_output",
+        "perplexity missing: pair",
+        "perplexity missing: pair",
+    ]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_pair_is_accounted_for_and_kept_ones_stay_in_order(method):
+    kept, ledger = select_pairs(PAIRS, MEASURED, SelectionSettings(method=method), 1)
+    assert [entry["id"] for entry in ledger] == [pair["id"] for pair in PAIRS]
+    assert kept == [pair for pair, entry in zip(PAIRS, ledger, strict=True) if entry["kept"]]
+    assert all(entry["kept"] == (entry["reason"] is None) for entry in ledger)
+    assert ("perplexity" in ledger[1]) == ("perplexity" in method)
+    assert ("cluster" in ledger[1]) == ("density" in method)
+
+
 def test_ledger_says_of_every_pair_what_happened():
-    _, ledger = select_pairs(PAIRS, SCORES, SelectionSettings())
+    _, ledger = select_pairs(PAIRS, MEASURED, SelectionSettings())
     assert [entry["reason"] for entry in ledger] == [
         None,
         "rule: empty_output",
         "score too low: following",
         "score missing: quality",
     ]
-    assert [entry["kept"] for entry in ledger] == [True, False, False, False]
     assert ledger[2]["scores"] == {"quality": 9, "following": 8}
+    _, ledger = select_pairs(PAIRS, MEASURED, SelectionSettings(method="density_perplexity"))
+    assert ledger[1] == {
+        "id": "base:0:1",
+        "kept": False,
+        "reason": "rule: empty_output",
+        "scores": {},
+        "perplexity": {"response": None, "pair": None},
+        "cluster": None,
+    }
+    assert (ledger[2]["perplexity"], ledger[2]["cluster"]) == ({"response": 10.0, "pair": 50.1}, 1)
+
+
+def test_a_key_that_the_method_ignores_is_not_written():
+    keys = {"threshold": 3, "criteria": ("quality",), "max_perplexity": 9, "clusters": 5}
+    used = {
+        "none": {"method"},
+        "rules": {"method"},
+        "scores": {"method", "criteria", "threshold"},
+        "perplexity": {"method", "max_perplexity"},
+        "density": {"method", "clusters"},
+        "density_perplexity": {"method", "clusters"},
+    }
+    assert set(used) == set(METHODS)
+    for method, names in used.items():
+        settings = SelectionSettings(method=method, **keys)
+        written = settings.model_dump_json()
+        assert set(json.loads(written)) == names
+        plain = {key: value for key, value in keys.items() if key in names}
+        assert written == SelectionSettings(method=method, **plain).model_dump_json()
+        assert SelectionSettings.model_validate_json(written).model_dump_json() == written
 
 
 def test_empty_selection_shows_the_scores():
     with pytest.raises(InputError) as error:
-        select_pairs(PAIRS, SCORES, SelectionSettings(criteria=["quality"], threshold=9))
+        kept_ids(criteria=["quality"], threshold=9)
     sentence = str(error.value)
     assert "none of 4 pairs" in sentence
     assert "quality: 9×2, missing×2" in sentence
     assert "selection.threshold" in sentence
+
+
+def test_empty_selection_shows_the_lowest_perplexities():
+    with pytest.raises(InputError) as error:
+        kept_ids(method="perplexity", max_perplexity=5)
+    sentence = str(error.value)
+    assert "max_perplexity 5" in sentence
+    assert "perplexity too high: response 3" in sentence
+    assert "response 10.0, pair 8.0" in sentence
+    assert "selection.max_perplexity" in sentence
+    assert "threshold" not in sentence
+
+
+@pytest.mark.parametrize("method", ["density", "density_perplexity"])
+def test_empty_selection_of_broken_pairs_alone(method):
+    with pytest.raises(InputError, match=r"kept none of 1 pairs .*rule: empty_output 1"):
+        select_pairs(PAIRS[1:2], Measurements(), SelectionSettings(method=method), 1)
+
+
+@pytest.mark.parametrize(("method", "what"), [("perplexity", "perplexity"), ("density", "cluster")])
+def test_a_pair_that_was_not_measured_is_an_error(method, what):
+    with pytest.raises(InputError, match=f"3 of 3 pairs have no {what}, the first is 'base:0:0'"):
+        kept_ids(method=method, measured=Measurements())
+
+
+def test_the_count_is_per_checkpoint():
+    ids = ["base:0:0", "base:0:1", "base:1:0", "r/iter1:0:0", "r/iter1:0:1"]
+    chosen = first_of_each_source([{"id": id} for id in ids], 2)
+    assert [pair["id"] for pair in chosen] == ["base:0:0", "base:0:1", "r/iter1:0:0", "r/iter1:0:1"]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run the program with these flags besides those that it always needs; return the kept ids."""
+    write_jsonl(tmp_path / "pairs.jsonl", PAIRS)
+    rows = [
+        {"id": id, "response_perplexity": row["response"], "pair_perplexity": row["pair"], "cut": []}
+        for id, row in PERPLEXITIES.items()
+    ]
+    write_jsonl(tmp_path / "perplexities.jsonl", rows)
+    write_jsonl(tmp_path / "clusters.jsonl", ({"id": id, "cluster": number} for id, number in CLUSTERS.items()))
+
+    def run(selection: dict, *flags: str) -> list[str]:
+        monkeypatch.chdir(tmp_path)
+        always = ["--pairs", "pairs.jsonl", "--count", "4", "--training-set", "kept.jsonl", "--ledger", "ledger.jsonl"]
+        monkeypatch.setattr(sys, "argv", ["select_pairs.py", *always, "--selection", json.dumps(selection), *flags])
+        program.run(selecting.main, selecting.parser)
+        return [pair["id"] for pair in read_jsonl("kept.jsonl")]
+
+    return run
+
+
+def test_the_program_reads_perplexities_and_clusters(run, tmp_path):
+    assert run({"method": "perplexity"}, "--perplexities", "perplexities.jsonl") == ["base:0:0"]
+    both = ["--perplexities", "perplexities.jsonl", "--clusters", "clusters.jsonl"]
+    assert run({"method": "density_perplexity"}, *both) == ["base:0:2", "base:0:3"]
+    assert len(run({"method": "density"}, "--clusters", "clusters.jsonl", "--seed", "3")) == 2
+    assert run({"method": "rules"}, "--perplexities", "--clusters") == ["base:0:0", "base:0:2", "base:0:3"]
+    assert len(read_jsonl(tmp_path / "ledger.jsonl")) == len(PAIRS)
+
+
+@pytest.mark.parametrize(
+    ("method", "flags", "lacking"),
+    [
+        ("scores", [], "--scores"),
+        ("perplexity", [], "--perplexities"),
+        ("density", ["--seed", "1"], "--clusters"),
+        ("density", ["--clusters", "clusters.jsonl"], "--seed"),
+        ("density_perplexity", ["--clusters", "clusters.jsonl"], "--perplexities"),
+    ],
+)
+def test_a_flag_that_the_method_needs_is_asked_for(run, tmp_path, method, flags, lacking):
+    with pytest.raises(SystemExit, match=f"'{method}', which needs {lacking},"):
+        run({"method": method}, *flags)
+    assert not (tmp_path / "ledger.jsonl").exists()

@@ -227,6 +227,17 @@ def test_another_commit_than_the_one_fetched_is_an_error(tmp_path):
         check_commits([ARC], tmp_path / "lock.yaml", tmp_path / "hub")
 
 
+def test_a_lock_that_does_not_fit_the_configuration_is_an_error(tmp_path):
+    lock = tmp_path / "lock.yaml"
+    lock.write_text(f"datasets/allenai/ai2_arc: '{FIRST}'\n")
+    asked = ARC.model_copy(update={"revision": SECOND})
+    with pytest.raises(InputError, match=f"the commit is {FIRST}, but the configuration asks for {SECOND}; remove"):
+        check_commits([asked], lock, tmp_path / "hub")
+    lock.write_text(f"dataset/ai2_arc: '{FIRST}'\n")
+    with pytest.raises(InputError, match="found 'dataset/ai2_arc', but a line must name a repository"):
+        check_commits([ARC], lock, tmp_path / "hub")
+
+
 def test_a_data_set_that_was_not_fetched_is_named(tmp_path):
     with pytest.raises(InputError, match="the dataset allenai/ai2_arc has not been fetched"):
         snapshot_of(tmp_path, "allenai/ai2_arc")

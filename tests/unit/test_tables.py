@@ -1,44 +1,90 @@
-"""Tables are built from the scores alone, and show what is missing."""
+"""Tables are built from the scores alone; they stand beside the paper's numbers, and show what is missing."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pandas
 import pytest
 
-from isheep.tables import Grid, Row, TableSettings, as_latex, as_markdown, benchmark_notes, build_table
+from isheep.grid import Grid
+from isheep.published import load_published
+from isheep.records import InputError
+from isheep.table_notes import benchmark_notes, contamination_notes, table_notes
+from isheep.table_numbers import build_table, check_table, table_sheet
+from isheep.table_text import Line, Sheet, as_latex, as_markdown
+from isheep.tables import Row, TableSettings
 
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+COLUMNS = [
+    {"benchmark": "ifeval", "metric": "strict", "label": "IFEval", "published": "PS"},
+    {"benchmark": "chat", "metric": "rating", "label": "Chat & more", "percent": False, "published": "MT"},
+]
 TABLE = TableSettings.model_validate(
-    {
-        "caption": "A table.",
-        "columns": [
-            {"benchmark": "ifeval", "metric": "strict", "label": "IFEval"},
-            {"benchmark": "chat", "metric": "rating", "label": "Chat & more", "percent": False},
-        ],
-    }
+    {"caption": "A table.", "columns": [column | {"published": None} for column in COLUMNS]}
 )
 ROWS = [
-    Row(model="m_1", recipe="", iteration=0, checkpoint="base"),
-    Row(model="m_1", recipe="one_base", iteration=1, checkpoint="one_base/iter1"),
+    Row(model="m_1", recipe="", iteration=0, checkpoint="base", group="m_1"),
+    Row(model="m_1", recipe="one_base", iteration=1, checkpoint="one_base/iter1", previous="base", group="m_1"),
 ]
+PUBLISHED = TableSettings.model_validate({"caption": "A table.", "columns": COLUMNS, "published": "table_1.csv"})
+PUBLISHED_ROWS = [row.model_copy(update={"published": row.name}) for row in ROWS]
 
 
 def scores(*rows):
     names = ["seed", "checkpoint", "benchmark", "metric", "value", "n", "n_valid"]
-    return pandas.DataFrame([dict(zip(names, row, strict=True)) | {"model": "m_1"} for row in rows])
+    return pandas.DataFrame([dict(zip(names, row, strict=True)) | {"model": "m_1", "note": None} for row in rows])
+
+
+TWO_SEEDS = scores(
+    (1, "base", "ifeval", "strict", 0.25, 4, 4),
+    (2, "base", "ifeval", "strict", 0.75, 4, 4),
+    (1, "base", "chat", "rating", 5.0, 8, 7),
+    (2, "base", "chat", "rating", 6.0, 8, 8),
+    (1, "one_base/iter1", "ifeval", "strict", 1.0, 4, 4),
+    (2, "one_base/iter1", "ifeval", "strict", 1.0, 4, 4),
+)
+TESTS = pandas.DataFrame(
+    [
+        {"checkpoint": "one_base/iter1", "previous": "base", "metric": "strict", "p": 0.02, "method": "mcnemar"},
+        {"checkpoint": "one_base/iter1", "previous": "base", "metric": "loose", "p": 0.9, "method": "bootstrap"},
+        {
+            "checkpoint": "one_base/iter1",
+            "previous": "other/iter1",
+            "metric": "strict",
+            "p": 0.9,
+            "method": "bootstrap",
+        },
+    ]
+).assign(model="m_1", benchmark="ifeval")
+
+
+@pytest.fixture
+def published(tmp_path):
+    (tmp_path / "table_1.csv").write_text("row,PS,MT\nbase,49.5,\none_base iter1,100.25,6.5\n")
+    remarks = [
+        "table,row,column,comparable,remark",
+        "table_1,one_base iter1,MT,no,A misprint.",
+        "table_1,*,PS,yes,Odd.",
+        "table_1,one_base iter1,PS,yes,Above 100.",
+    ]
+    (tmp_path / "remarks.csv").write_text("\n".join(remarks) + "\n")
+    return load_published(tmp_path / "table_1.csv")
 
 
 @pytest.fixture
 def numbers():
-    return build_table(
-        scores(
-            (1, "base", "ifeval", "strict", 0.25, 4, 4),
-            (2, "base", "ifeval", "strict", 0.75, 4, 4),
-            (1, "base", "chat", "rating", 5.0, 8, 7),
-            (2, "base", "chat", "rating", 6.0, 8, 8),
-            (1, "one_base/iter1", "ifeval", "strict", 1.0, 4, 4),
-            (2, "one_base/iter1", "ifeval", "strict", 1.0, 4, 4),
-        ),
-        TABLE,
-        ROWS,
-    )
+    return build_table(TWO_SEEDS, TABLE, ROWS)
+
+
+def markdown(numbers, table, notes=()):
+    return as_markdown(table_sheet(numbers, table, list(notes)))
+
+
+# --- numbers
 
 
 def test_mean_and_sample_deviation_over_seeds(numbers):
@@ -49,38 +95,280 @@ def test_mean_and_sample_deviation_over_seeds(numbers):
     assert (base["Chat & more n"], base["Chat & more n valid"]) == (16, 15)
 
 
+def test_the_paper_s_number_the_difference_and_the_test_stand_beside_ours(published):
+    base, first = build_table(TWO_SEEDS, PUBLISHED, PUBLISHED_ROWS, published, TESTS).to_dict("records")
+    assert (base["published"], base["IFEval paper"], base["IFEval difference"]) == ("base", 49.5, 0.5)
+    assert (first["IFEval difference"], first["IFEval p"]) == (-0.25, 0.02)
+    assert pandas.isna(base["IFEval p"]), "the base has no checkpoint before it"
+    assert pandas.isna(base["Chat & more paper"]), "not printed"
+
+
+def test_no_difference_to_a_number_that_cannot_be_compared(published):
+    both = pandas.concat([TWO_SEEDS, scores((1, "one_base/iter1", "chat", "rating", 6.0, 8, 8))])
+    first = build_table(both, PUBLISHED, PUBLISHED_ROWS, published).iloc[1]
+    assert (first["Chat & more"], first["Chat & more paper"]) == (6.0, 6.5)
+    assert pandas.isna(first["Chat & more difference"])
+
+
+def test_a_row_chooses_its_metric_by_its_values():
+    column = {"benchmark": "chat", "metric": "turn_{turn}", "label": "rating", "percent": False}
+    table = TableSettings.model_validate({"caption": "By turn.", "columns": [column]})
+    rows = [ROWS[0].model_copy(update={"label": f"turn {turn}", "values": {"turn": turn}}) for turn in ("1", "2")]
+    of_turns = scores((1, "base", "chat", "turn_1", 5.0, 8, 8), (1, "base", "chat", "turn_2", 3.0, 8, 8))
+    assert list(build_table(of_turns, table, rows)["rating"]) == [5.0, 3.0]
+
+
+# --- Markdown
+
+
 def test_markdown_shows_deviation_missing_items_and_missing_cells(numbers):
-    lines = as_markdown(numbers, TABLE, []).splitlines()
+    lines = markdown(numbers, TABLE, table_notes(numbers, TABLE, ROWS, TWO_SEEDS)).splitlines()
     assert "| m_1 | base | 50.00 ± 35.36 | 5.50 ± 0.71 (1 missing) |" in lines
-    assert "| m_1 | one_base iter1 | 100.00 ± 0.00 | – |" in lines
-    assert "Mean ± standard deviation over 2 seeds" in lines[-1]
+    assert "|  | one_base iter1 | 100.00 ± 0.00 | – |" in lines
+    assert "- Mean ± standard deviation over 2 seeds." in lines
+    assert "- Items per seed: IFEval 4, Chat & more 8." in lines
 
 
 def test_a_single_seed_has_no_deviation():
     numbers = build_table(scores((1, "base", "ifeval", "strict", 0.5, 4, 4)), TABLE, ROWS[:1])
-    assert "| m_1 | base | 50.00 | – |" in as_markdown(numbers, TABLE, [])
+    assert "| m_1 | base | 50.00 | – |" in markdown(numbers, TABLE)
+
+
+def test_three_lines_a_checkpoint_where_the_paper_has_the_table(published):
+    numbers = build_table(TWO_SEEDS, PUBLISHED, PUBLISHED_ROWS, published, TESTS)
+    assert markdown(numbers, PUBLISHED).splitlines()[2:] == [
+        "|  | checkpoint |  | IFEval | Chat & more |",
+        "| --- | --- | --- | --: | --: |",
+        "| m_1 | base | ours | 50.00 ± 35.36 | 5.50 ± 0.71 (1 missing) |",
+        "|  |  | paper | 49.50 | – |",
+        "|  |  | difference | +0.50 | – |",
+        "|  | one_base iter1 | ours | 100.00* ± 0.00 | – |",
+        "|  |  | paper | 100.25 | 6.50 |",
+        "|  |  | difference | −0.25 | – |",
+    ]
+
+
+def test_a_transposed_table_has_the_checkpoints_side_by_side(published):
+    numbers = build_table(TWO_SEEDS, PUBLISHED, PUBLISHED_ROWS, published)
+    table = PUBLISHED.model_copy(update={"transpose": True})
+    lines = markdown(numbers, table).splitlines()
+    assert lines[2] == "|  |  | m_1 base | m_1 one_base iter1 |"
+    assert lines[7:10] == [
+        "| Chat & more | ours | 5.50 ± 0.71 (1 missing) | – |",
+        "|  | paper | – | 6.50 |",
+        "|  | difference | – | – |",
+    ]
+
+
+def test_rows_without_a_group_have_no_column_for_it():
+    rows = [row.model_copy(update={"group": "", "label": "the base"}) for row in ROWS[:1]]
+    assert "| the base | 50.00 ± 35.36 |" in markdown(build_table(TWO_SEEDS, TABLE, rows), TABLE)
+
+
+# --- notes
+
+
+def test_notes_of_the_scores_shown_stand_below_the_table_once():
+    rows = scores((1, "base", "chat", "rating", 5.0, 8, 7), (2, "base", "chat", "rating", 6.0, 8, 8))
+    rows["note"] = ["Rated by the base model.", "Rated by the base model.\nOne rating is missing."]
+    unshown = scores((1, "base", "unshown", "rating", 5.0, 8, 7), (1, "else/iter1", "chat", "rating", 5.0, 8, 7))
+    every = pandas.concat([rows, unshown.assign(note="Not shown.")])
+    assert benchmark_notes(every, TABLE, ROWS) == ["Rated by the base model.", "One rating is missing."]
+
+
+def test_notes_say_what_was_tested_and_what_is_remarkable_in_the_paper(published):
+    table = PUBLISHED.model_copy(update={"notes": ("Our own.", "Our own.")})
+    numbers = build_table(TWO_SEEDS, table, PUBLISHED_ROWS, published, TESTS)
+    notes = table_notes(numbers, table, PUBLISHED_ROWS, TWO_SEEDS, published, TESTS)
+    [star] = [note for note in notes if "p < 0.05" in note]
+    assert star.endswith("exact McNemar test over items."), "the bootstrap was of tests that are not shown"
+    assert notes[-4:] == [
+        "IFEval: Odd.",
+        "IFEval of m_1 one_base iter1: Above 100.",
+        "Chat & more: A misprint. No difference is shown.",
+        "Our own.",
+    ]
+
+
+def test_a_remark_on_all_that_is_printed_names_no_cell(published):
+    table = PUBLISHED.model_copy(update={"columns": PUBLISHED.columns[:1]})
+    numbers = build_table(TWO_SEEDS, table, PUBLISHED_ROWS, published)
+    assert "Odd." in table_notes(numbers, table, PUBLISHED_ROWS, TWO_SEEDS, published)
+
+
+def test_without_tests_there_is_no_word_of_them():
+    numbers = build_table(TWO_SEEDS, TABLE, ROWS, None, TESTS[:0])
+    assert not [note for note in table_notes(numbers, TABLE, ROWS, TWO_SEEDS, None, TESTS[:0]) if "p <" in note]
+
+
+def overlaps(*rows):
+    names = ["model", "seed", "recipe", "iteration", "benchmark", "items", "either"]
+    return pandas.DataFrame([dict(zip(names, row, strict=True)) for row in rows])
+
+
+def test_overlap_with_training_data_is_told_by_its_worst_case():
+    found = overlaps(
+        ("m_1", 1, "one_base", 1, "ifeval", 541, 3),
+        ("m_1", 2, "one_base", 1, "ifeval", 541, 1),
+        ("m_1", 1, "one_base", 1, "chat", 80, 0),
+        ("m_1", 1, "one_base", 2, "ifeval", 541, 9),
+    )
+    assert contamination_notes(found, TABLE, ROWS) == [
+        "Test items of ifeval that overlap with training data: at most 3 of 541 (0.6 %), in one_base iter1 (seed 1). "
+        "No test item of chat overlaps with training data."
+    ]
+    assert contamination_notes(found, TABLE, ROWS[:1]) == [], "the base model was not trained on anything of ours"
+
+
+def test_overlap_that_was_not_counted_is_told():
+    [note] = contamination_notes(overlaps(("m_1", 1, "one_base", 1, "chat", 80, 0)), TABLE, ROWS)
+    assert note.endswith("Overlap with training data was not counted for ifeval.")
+
+
+# --- LaTeX
 
 
 def test_latex_escapes_names(numbers):
-    latex = as_latex(numbers, TABLE, [])
-    assert r"Chat \& more" in latex
-    assert r"m\_1 & one\_base iter1 & 100.00 $\pm$ 0.00 & –" in latex
+    latex = as_latex(table_sheet(numbers, TABLE, []))
+    assert r"\shortstack[r]{Chat \\ \& \\ more}" in latex
+    assert r" & one\_base iter1 & 100.00 & --" in latex
 
 
-def test_notes_of_the_benchmarks_shown_stand_below_the_table_once(numbers):
-    rows = scores((1, "base", "chat", "rating", 5.0, 8, 7), (2, "base", "chat", "rating", 6.0, 8, 8))
-    rows["note"] = "Rated by the base model."
-    other = scores((1, "base", "unshown", "rating", 5.0, 8, 7)).assign(note="Not shown.")
-    notes = benchmark_notes(pandas.concat([rows, other]), TABLE)
-    assert notes == ["Rated by the base model."]
-    assert as_markdown(numbers, TABLE, notes).rstrip().endswith("Rated by the base model.")
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@pytest.mark.parametrize("transpose", [False, True])
+def test_latex_compiles_and_fits_the_page(tmp_path, transpose):
+    """13 columns, 24 checkpoints of three lines, two seeds, every special character."""
+    special = r"a_b 100% $ & # {} ^ ~ \ < > | ± – — − Δ → × ≤ é"
+    columns = [
+        {"benchmark": "b", "metric": f"m{n}", "label": f"Set {n} strict", "published": f"c{n}"} for n in range(13)
+    ]
+    columns[0]["label"] = special
+    table = {"caption": special, "columns": columns, "published": "table_1.csv", "transpose": transpose}
+    table = TableSettings.model_validate(table | {"notes": [special]})
+    count = 4 if transpose else 24
+    rows = [
+        Row(model="m", recipe="r", iteration=t, checkpoint=f"r/iter{t}", group=f"{t // 6} B", published=f"r{t}")
+        for t in range(1, count + 1)
+    ]
+    lines = [",".join(["row", *(f"c{n}" for n in range(13))])]
+    lines += [",".join([row.published, *["44.55"] * 13]) for row in rows]
+    (tmp_path / "table_1.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "remarks.csv").write_text("table,row,column,comparable,remark\n")
+    values = scores(
+        *(
+            (seed, row.checkpoint, "b", f"m{n}", 0.4 + seed / 50, 541, 530)
+            for seed in (1, 2)
+            for row in rows
+            for n in range(13)
+        )
+    ).assign(model="m")
+    numbers = build_table(values, table, rows, load_published(tmp_path / "table_1.csv"))
+    latex = as_latex(table_sheet(numbers, table, table_notes(numbers, table, rows, values)))
+    for rule in (r"\toprule", r"\midrule", r"\bottomrule"):  # booktabs is not part of every installation
+        latex = latex.replace(rule, r"\hline")
+    document = rf"\documentclass{{article}}\usepackage{{longtable}}\begin{{document}}{latex}\end{{document}}"
+    (tmp_path / "table.tex").write_text(document, encoding="utf-8")
+    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "table.tex"]
+    for _ in range(2):  # longtable finds the widths of its columns by a second run
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
+
+
+def test_columns_that_do_not_fit_follow_in_a_second_part():
+    headings = ("name", *(f"a long heading{n}" for n in range(9)))
+    latex = as_latex(Sheet("C.", headings, 1, [Line(("row", *["1.00"] * 9))], []))
+    assert latex.count(r"\begin{longtable}") == 2
+    assert latex.count(r"\caption") == 1
+    assert latex.count("\nrow & ") == 2
+
+
+# --- the program, and bad input
+
+
+def run_program(tmp_path, table, rows, *flags):
+    scores_file = tmp_path / "scores.csv"
+    TWO_SEEDS.to_csv(scores_file, index=False)
+    outputs = [
+        f"--{form}={tmp_path / f'main.{end}'}" for form, end in (("csv", "csv"), ("markdown", "md"), ("latex", "tex"))
+    ]
+    command = [sys.executable, SCRIPTS / "make_table.py", "--scores", scores_file, "--table", table.model_dump_json()]
+    command += ["--rows", json.dumps([row.model_dump() for row in rows]), *outputs, *flags]
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+
+
+def test_the_program_writes_three_forms(tmp_path, published):
+    TESTS.to_csv(tmp_path / "ifeval.csv", index=False)
+    TESTS[:0].to_csv(tmp_path / "chat.csv", index=False)
+    overlaps(("m_1", 1, "one_base", 1, "ifeval", 541, 3)).to_csv(tmp_path / "overlaps.csv", index=False)
+    flags = ["--published", published.path, "--significance", tmp_path / "chat.csv", tmp_path / "ifeval.csv"]
+    done = run_program(tmp_path, PUBLISHED, PUBLISHED_ROWS, *flags, "--contamination", tmp_path / "overlaps.csv")
+    assert done.returncode == 0, done.stderr
+    assert "100.00* ± 0.00" in (tmp_path / "main.md").read_text()
+    assert "at most 3 of 541" in (tmp_path / "main.md").read_text()
+    assert "100.00*" in (tmp_path / "main.tex").read_text()
+    table = pandas.read_csv(tmp_path / "main.csv").set_index("published")
+    assert table.loc["one_base iter1", "IFEval difference"] == -0.25
+
+
+def test_a_metric_that_nobody_computes_is_told_before_anything_is_written(tmp_path):
+    columns = [COLUMNS[0] | {"metric": "strickt", "published": None}]
+    table = TableSettings.model_validate({"caption": "A table.", "columns": columns})
+    done = run_program(tmp_path, table, ROWS)
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        "Error: tables.main: column 'IFEval' asks for the metric 'strickt', which no result record of ifeval has; "
+        "they have strict; did you mean 'strict'?"
+    )
+    assert not (tmp_path / "main.csv").exists()
+
+
+def test_a_benchmark_without_records_is_only_missing():
+    columns = [COLUMNS[0] | {"benchmark": "later", "metric": "any", "published": None}]
+    table = TableSettings.model_validate({"caption": "A table.", "columns": columns})
+    check_table("main", table, ROWS, TWO_SEEDS, None)
+    assert build_table(TWO_SEEDS, table, ROWS)["IFEval"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("table", "rows", "problem"),
+    [
+        (
+            PUBLISHED.model_copy(update={"columns": PUBLISHED.columns[:1] * 2}),
+            ROWS,
+            "tables.main: 2 columns have the label 'IFEval'",
+        ),
+        (PUBLISHED, [PUBLISHED_ROWS[0]] * 2, r"tables.main: 2 rows \(base, base\) name the published row 'base'"),
+        (
+            PUBLISHED.model_copy(update={"columns": (PUBLISHED.columns[0].model_copy(update={"metric": "s_{turn}"}),)}),
+            ROWS,
+            "tables.main: column 'IFEval': the metric 's_{turn}' cannot be filled from the values of the row 'base'",
+        ),
+    ],
+)
+def test_a_table_that_cannot_be_made(published, table, rows, problem):
+    with pytest.raises(InputError, match=problem):
+        check_table("main", table, rows, TWO_SEEDS, published)
+
+
+def test_published_names_need_a_published_file_that_has_them(published):
+    with pytest.raises(InputError, match=r"tables.main: .* set its `published`"):
+        check_table("main", TABLE, PUBLISHED_ROWS, TWO_SEEDS, None)
+    wrong = [PUBLISHED_ROWS[0].model_copy(update={"published": "bas"})]
+    with pytest.raises(InputError, match=r"table_1.csv: it has no row 'bas'; did you mean 'base'"):
+        build_table(TWO_SEEDS, PUBLISHED, wrong, published)
+
+
+def test_settings_of_tables_are_read_without_pandas():
+    command = [sys.executable, "-c", "import sys, isheep.tables, isheep.claims; print('pandas' in sys.modules)"]
+    assert subprocess.run(command, cwd=SCRIPTS, capture_output=True, text=True, check=True).stdout == "False\n"
 
 
 def test_a_baseline_is_a_row_of_its_own():
-    grid = Grid(results="results/x", checkpoints={}, seeds=(1,), benchmarks=(), baselines={"alpaca-7b": ("chat",)})
+    grid = Grid(results="results/x", seeds=(1,), baselines={"alpaca-7b": ("chat",)})
     [(path, where)] = grid.records()
     assert path == "results/x/baselines/alpaca-7b/benchmarks/chat/result.json"
     cell = {"metric": "rating", "value": 2.5, "n": 805, "n_valid": 804}
-    row = Row(model="alpaca-7b", recipe="", iteration=0, checkpoint="published")
-    shown = as_markdown(build_table(pandas.DataFrame([where | cell]), TABLE, [row]), TABLE, [])
+    row = Row(model="alpaca-7b", recipe="", iteration=0, checkpoint="published", group="alpaca-7b")
+    shown = markdown(build_table(pandas.DataFrame([where | cell]), TABLE, [row]), TABLE)
     assert "| alpaca-7b | published | – | 2.50 (1 missing) |" in shown

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from isheep.records import write_jsonl
+from isheep.identity import read_identity
+from isheep.records import InputError, write_jsonl
+from isheep.training import TrainingSettings
 
 SETTINGS = {
     "method": "full",
@@ -25,35 +27,60 @@ SETTINGS = {
     "precision": "float32",
 }
 
+LORA = {"method": "lora", "lora": {"dropout": 0}, "validation_share": 0.25}
+
 
 @pytest.fixture(scope="module")
 def training_set(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("pairs") / "training_set.jsonl"
-    pairs = ({"instruction": f"Name fruit {n}.", "input": "", "response": "banana " * (n % 3 + 1)} for n in range(32))
+    pairs = ({"instruction": f"Name fruit {n}.", "input": "", "response": "banana " * (n % 3 + 1)} for n in range(30))
     write_jsonl(path, pairs)
     return path
 
 
-def command(weights, training_set, output, **changes):
+@pytest.fixture(scope="module")
+def program():
+    """The training program as a module, which takes seconds to import."""
+    import train
+
+    return train
+
+
+def flags(weights, training_set, output, micro_batch_size=2, **changes):
     return [
-        *(sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1", "--num_machines", "1"),
-        *("--mixed_precision", "no", "--dynamo_backend", "no", "scripts/train.py"),
         *("--weights", str(weights), "--training-set", str(training_set), "--separator", " ", "--seed", "1"),
-        *("--training", json.dumps(SETTINGS | changes), "--micro-batch-size", "2", "--output", str(output)),
+        *("--training", json.dumps(SETTINGS | changes), "--micro-batch-size", str(micro_batch_size)),
+        *("--output", str(output)),
     ]
 
 
+def command(*arguments, layout="single", processes=1, **changes):
+    launch = [sys.executable, "scripts/launch_training.py", "--layout", layout, "--processes", str(processes), "--"]
+    return [*launch, *flags(*arguments, **changes)]
+
+
+def run(command):
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def train(*arguments, **changes):
-    run = subprocess.run(command(*arguments, **changes), capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    return run.stdout
+    return run(command(*arguments, **changes))
+
+
+def largest_difference(one: Path, other: Path) -> float:
+    """The largest difference of a parameter between two folders; a tied weight may be missing in one of them."""
+    first, second = (load_file(next(folder.glob("*.safetensors"))) for folder in (one, other))
+    assert set(first) ^ set(second) <= {"lm_head.weight"}
+    return max((first[name] - second[name]).abs().max().item() for name in set(first) & set(second))
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(tiny_checkpoint, training_set, tmp_path_factory) -> Path:
     """Weights after an undisturbed training of all weights."""
     output = tmp_path_factory.mktemp("uninterrupted") / "weights"
-    assert "32 pairs, 16 steps" in train(tiny_checkpoint, training_set, output)
+    assert "30 pairs, 16 steps" in train(tiny_checkpoint, training_set, output)
     return output
 
 
@@ -68,25 +95,88 @@ def test_full_training_writes_a_whole_checkpoint(uninterrupted, tiny_checkpoint)
 def test_killed_training_goes_on_from_its_last_saved_step(uninterrupted, tiny_checkpoint, training_set, tmp_path):
     output = tmp_path / "weights"
     saved = tmp_path / ".weights.unfinished"
-    run = subprocess.Popen(command(tiny_checkpoint, training_set, output), start_new_session=True)
-    while not list(saved.glob("checkpoint-*/trainer_state.json")):
-        assert run.poll() is None, "training ended before it saved a step"
-        time.sleep(0.02)
-    os.killpg(run.pid, signal.SIGKILL)
-    run.wait()
+    kill_after_a_saved_step(command(tiny_checkpoint, training_set, output), saved)
     assert not output.exists()
     marker = min(saved.glob("checkpoint-*"), key=lambda path: path.stat().st_mtime)
     state = json.loads((marker / "trainer_state.json").read_text())
     assert 0 < state["global_step"] < 16
+    (saved / "checkpoint-15").mkdir()  # as a run leaves it that is killed while it saves
     train(tiny_checkpoint, training_set, output)
     expected, found = (load_file(folder / "model.safetensors") for folder in (uninterrupted, output))
     assert all(expected[name].equal(found[name]) for name in expected), "as if it had never been killed"
     assert not saved.exists()
 
 
-def test_adapter_merges_into_weights_that_differ_from_the_base(tiny_checkpoint, training_set, tmp_path):
-    adapter, merged = tmp_path / "adapter", tmp_path / "weights"
-    train(tiny_checkpoint, training_set, adapter, method="lora", validation_share=0.25)
+def kill_after_a_saved_step(command: list[str], saved: Path) -> None:
+    program = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not list(saved.glob("checkpoint-*/trainer_state.json")):
+        assert program.poll() is None, "training ended before it saved a step"
+        time.sleep(0.02)
+    os.killpg(program.pid, signal.SIGKILL)
+    program.wait()
+
+
+def test_data_parallel_training_gives_the_same_weights(uninterrupted, tiny_checkpoint, training_set, tmp_path):
+    output = tmp_path / "weights"
+    assert "30 pairs, 16 steps" in train(tiny_checkpoint, training_set, output, layout="ddp", processes=2)
+    assert largest_difference(uninterrupted, output) < 1e-3
+    assert largest_difference(tiny_checkpoint, output) > 1e-2
+
+
+@pytest.fixture(scope="module")
+def adapter(tiny_checkpoint, training_set, tmp_path_factory) -> Path:
+    """An adapter trained in one process; of its saved steps the one with the lowest loss on held-out pairs."""
+    output = tmp_path_factory.mktemp("adapter") / "adapter"
+    train(tiny_checkpoint, training_set, output, **LORA)
+    return output
+
+
+@pytest.mark.end_to_end
+def test_sharded_training_gives_the_same_adapter_after_a_kill(adapter, tiny_checkpoint, training_set, tmp_path):
+    output = tmp_path / "adapter"
+    sharded = [
+        *(sys.executable, "-m", "accelerate.commands.launch", "--config_file", "config/accelerate/fsdp.yaml"),
+        *("--num_processes", "2", "--main_process_port", "0", "tests/fsdp_on_cpu.py"),
+        *flags(tiny_checkpoint, training_set, output, **LORA),
+    ]
+    kill_after_a_saved_step(sharded, tmp_path / ".adapter.unfinished")
+    assert not output.exists()
+    assert "22 pairs, 12 steps" in run(sharded)
+    assert largest_difference(adapter, output) < 1e-3
+    first, second = (load_file(folder / "adapter_model.safetensors") for folder in (adapter, output))
+    assert any(first[name].abs().max() > 1e-2 for name in second if "lora_B" in name), "something was learned"
+
+
+def test_an_adapter_s_identity_names_the_weights_it_was_trained_on(adapter, tiny_checkpoint):
+    assert json.loads((adapter / "identity.json").read_text())["base"] == read_identity(tiny_checkpoint)
+    targets = json.loads((adapter / "adapter_config.json").read_text())["target_modules"]
+    assert targets == sorted(targets), "the same adapter has the same identity each time"
+
+
+@pytest.mark.parametrize(("micro_batch_size", "processes", "expected"), [(1, 1, 16), (1, 8, 2), (2, 8, 1), (16, 1, 1)])
+def test_a_step_takes_the_batch_whatever_the_layout(program, micro_batch_size, processes, expected):
+    settings = TrainingSettings(batch_size=16)
+    assert program.accumulated_batches(settings, micro_batch_size, processes) == expected
+
+
+@pytest.mark.parametrize(("micro_batch_size", "processes"), [(3, 1), (1, 3), (4, 8)])
+def test_processes_that_make_no_whole_batch_are_refused(program, micro_batch_size, processes):
+    with pytest.raises(InputError, match=r"batch_size 16 is not divisible by \d processes × micro batch \d; change"):
+        program.accumulated_batches(TrainingSettings(batch_size=16), micro_batch_size, processes)
+
+
+def test_frozen_weights_are_kept_in_the_training_s_precision_and_trained_ones_are_not(program, tiny_checkpoint):
+    for method, precision, expected in [
+        ("lora", "bfloat16", "torch.bfloat16"),
+        ("lora", "float32", "torch.float32"),
+        ("full", "bfloat16", "torch.float32"),
+    ]:
+        model = program.load_weights(tiny_checkpoint, TrainingSettings(method=method, precision=precision))
+        assert str(model.dtype) == expected
+
+
+def test_adapter_merges_into_weights_that_differ_from_the_base(adapter, tiny_checkpoint, tmp_path):
+    merged = tmp_path / "weights"
     assert json.loads((adapter / "adapter_config.json").read_text())["r"] == 8
     merge = [
         "scripts/merge_adapter.py",
@@ -104,14 +194,11 @@ def test_adapter_merges_into_weights_that_differ_from_the_base(tiny_checkpoint, 
     assert all("proj" in name for name in changed), "all linear layers, and nothing else"
 
 
-def test_loss_is_taken_on_the_response_and_its_end_alone(tiny_checkpoint, training_set, tmp_path):
+def test_loss_is_taken_on_the_response_and_its_end_alone(program, tiny_checkpoint, training_set, tmp_path):
     from argparse import Namespace
 
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import SFTTrainer
-
-    import train as program
-    from isheep.training import TrainingSettings
 
     arguments = Namespace(
         training_set=training_set,
@@ -125,7 +212,7 @@ def test_loss_is_taken_on_the_response_and_its_end_alone(tiny_checkpoint, traini
     tokenizer = AutoTokenizer.from_pretrained(tiny_checkpoint)
     trainer = SFTTrainer(
         model=AutoModelForCausalLM.from_pretrained(tiny_checkpoint),
-        args=program.trainer_settings(arguments, settings, tmp_path),
+        args=program.trainer_settings(arguments, settings, tmp_path, accumulation=2),
         train_dataset=program.training_examples(arguments, settings)["train"],
         processing_class=tokenizer,
     )

@@ -1,0 +1,188 @@
+# What tables, figures and reports are made from. Input functions, no rules.
+from isheep.grid import PUBLISHED
+
+# Every result record of the experiment.
+GRID = MATRIX.grid(RESULTS, MATRIX.needed_by_all())
+FIGURES = {
+    kind: [name for name, figure in CONFIG.figures.items() if figure.kind == kind]
+    for kind in ("sweep", "share", "projection")
+}
+# The declared tables, and those that every experiment has where it has what they are about.
+TABLES = [*CONFIG.tables, *(["claims"] if CONFIG.claims else [])]
+TABLES += ["data", "contamination"] if MATRIX.trained() else []
+CLAIMED_TABLES = list(dict.fromkeys(claim.table for claim in CONFIG.claims.values()))
+
+
+def of_trained(file, checkpoints=None):
+    """Where a file of each trained checkpoint lies, with what it is of."""
+    return [
+        {
+            "model": model,
+            "seed": seed,
+            "recipe": checkpoint.split("/")[0],
+            "iteration": int(checkpoint.rpartition("iter")[2]),
+            "path": f"{RESULTS}/{model}/seed{seed}/{checkpoint}/{file}",
+        }
+        for model, checkpoint in (MATRIX.trained() if checkpoints is None else checkpoints)
+        for seed in CONFIG.experiment.seeds
+    ]
+
+
+def profiles_of_trained():
+    """The profile of each training set, and the published yield that belongs to it, if any."""
+    published = {
+        (entry.model, MATRIX.checkpoint(entry.model, entry.recipe, entry.iteration)): entry.data
+        for entry in CONFIG.yields.rows
+    }
+    return [
+        place | {"published": published.get((place["model"], f"{place['recipe']}/iter{place['iteration']}"))}
+        for place in of_trained("data.json")
+    ]
+
+
+def grid_of(wildcards):
+    """The result records of one table or figure."""
+    name = wildcards.part
+    needed = MATRIX.needed_by_table(name) if name in CONFIG.tables else MATRIX.needed_by_sweep(name)
+    return MATRIX.grid(RESULTS, needed)
+
+
+def rows_of_table(wildcards):
+    return MATRIX.rows(CONFIG.tables[wildcards.table])
+
+
+def benchmarks_of_table(wildcards):
+    return list(dict.fromkeys(column.benchmark for column in CONFIG.tables[wildcards.table].columns))
+
+
+def comparisons(wildcards):
+    """Each checkpoint of a table and the one before it, where both are measured; their items, a file a seed."""
+    items = f"{RESULTS}/{{model}}/seed{{seed}}/{{owner}}/benchmarks/{wildcards.benchmark}/items.jsonl"
+    measured = GRID.measured
+    pairs = {
+        (row.model, row.checkpoint, row.previous)
+        for row in rows_of_table(wildcards)
+        if row.previous is not None
+        and all(wildcards.benchmark in measured[row.model].get(c, ()) for c in (row.checkpoint, row.previous))
+    }
+    return [
+        {
+            "model": model,
+            "checkpoint": checkpoint,
+            "previous": previous,
+            "items": expand(items, model=model, seed=CONFIG.experiment.seeds, owner=checkpoint),
+            "previous_items": expand(items, model=model, seed=CONFIG.experiment.seeds, owner=previous),
+        }
+        for model, checkpoint, previous in sorted(pairs)
+    ]
+
+
+def compared_items(wildcards):
+    """The items that are compared, and the records that say which metrics are means over them."""
+    pairs = comparisons(wildcards)
+    items = sorted({file for pair in pairs for file in [*pair["items"], *pair["previous_items"]]})
+    return [*items, *(str(Path(file).with_name("result.json")) for file in items)]
+
+
+def significance_of_table(wildcards):
+    """The tests of a table's benchmarks, of those in which two of its checkpoints follow each other."""
+    files = [f"{RESULTS}/tables/{wildcards.table}/significance.{name}.csv" for name in benchmarks_of_table(wildcards)]
+    compared = any(row.previous is not None for row in rows_of_table(wildcards))
+    return files if compared else []
+
+
+def contamination_of_table(wildcards):
+    """The contamination reports of the trained checkpoints in a table."""
+    trained = [(row.model, row.checkpoint) for row in rows_of_table(wildcards) if row.previous is not None]
+    return of_trained("contamination.json", dict.fromkeys(trained))
+
+
+def contamination_csv_of_table(wildcards):
+    return [f"{RESULTS}/tables/{wildcards.table}/contamination.csv"] if contamination_of_table(wildcards) else []
+
+
+def contamination_flag(wildcards):
+    return as_flags({"contamination": next(iter(contamination_csv_of_table(wildcards)), None)})
+
+
+def published_of_table(wildcards):
+    """The paper's numbers, and the remarks on them."""
+    published = CONFIG.tables[wildcards.table].published
+    return [published, str(Path(published).with_name("remarks.csv"))] if published else []
+
+
+def published_flag(wildcards):
+    return as_flags({"published": CONFIG.tables[wildcards.table].published})
+
+
+def figure_settings(wildcards):
+    return CONFIG.figures[wildcards.figure].model_dump_json()
+
+
+def sweep_points(wildcards):
+    """Whose scores stand where in a figure of kind sweep."""
+    figure = CONFIG.figures[wildcards.figure]
+    return [
+        {
+            "x": point.x,
+            "iteration": iteration,
+            "model": figure.model,
+            "checkpoint": MATRIX.checkpoint(figure.model, point.recipe, iteration),
+        }
+        for point in figure.points
+        for iteration in figure.iterations
+    ]
+
+
+def ledgers_of_figure(wildcards):
+    """The ledgers of the iterations in a figure of kind share."""
+    figure = CONFIG.figures[wildcards.figure]
+    return [
+        {
+            "iteration": iteration,
+            "seed": seed,
+            "path": f"{RESULTS}/{figure.model}/seed{seed}"
+            f"/{MATRIX.checkpoint(figure.model, figure.recipe, iteration)}/ledger.jsonl",
+        }
+        for iteration in figure.iterations
+        for seed in CONFIG.experiment.seeds
+    ]
+
+
+def vectors_of_figure(wildcards):
+    """The vectors, in the base model, of the pairs that each iteration in a figure of kind projection is made from."""
+    figure = CONFIG.figures[wildcards.figure]
+    home = f"{RESULTS}/{figure.model}/seed{CONFIG.experiment.seeds[0]}"
+    return [
+        {
+            "iteration": iteration,
+            "paths": [
+                f"{home}/{owner}/vectors/{'current' if owner == 'base' else 'base'}/shard{shard}.npz"
+                for owner in [MATRIX.checkpoint(figure.model, figure.recipe, iteration - 1)]
+                for shard in MATRIX.shards(figure.recipe)
+            ],
+        }
+        for iteration in figure.iterations
+    ]
+
+
+def reference_of_figure(wildcards):
+    """The reference set of a figure of kind projection: a file, or a hub data set that is fetched."""
+    reference = CONFIG.figures[wildcards.figure].reference
+    return f"{HUB_CACHE}/{SOURCES.hub[reference].folder}" if reference in SOURCES.hub else reference
+
+
+def test_item_source(wildcards):
+    """The file that a benchmark's test items are read from; the files of an lm-eval task of our own."""
+    keys = {"lm_eval": "files", "alpaca_eval": "reference", "mt_bench": "questions", "programs": "problems"}
+    settings = benchmark(wildcards)
+    return getattr(settings, keys[settings.kind])
+
+
+def test_item_flags(wildcards):
+    """Flags that say which of them are test items."""
+    settings = benchmark(wildcards)
+    if settings.kind == "programs":
+        return problem_flags(wildcards)
+    hub = HUB_CACHE if settings.kind == "lm_eval" and settings.hub else None
+    return as_flags({"task": getattr(settings, "task", None), "hub-data": hub})

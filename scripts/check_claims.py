@@ -1,0 +1,46 @@
+"""Compute the paper's claims again, from the published numbers and from ours, as csv, Markdown and LaTeX."""
+
+import argparse
+import csv
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from isheep import program
+from isheep.claims import CSV_COLUMNS, ClaimSettings, check_claim, claim_row, claims_sheet, read_table
+from isheep.records import InputError
+from isheep.table_text import as_latex, as_markdown
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Write the claims in three forms."""
+    tables = {name: read_table(path) for name, path in map(named_file, arguments.tables)}
+    claims = TypeAdapter(list[ClaimSettings]).validate_json(arguments.claims)
+    checked = [check_claim(claim, tables) for claim in claims]
+    with open(arguments.csv, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, CSV_COLUMNS)
+        writer.writeheader()
+        writer.writerows(map(claim_row, checked))
+    sheet = claims_sheet(checked)
+    arguments.markdown.write_text(as_markdown(sheet), encoding="utf-8")
+    arguments.latex.write_text(as_latex(sheet), encoding="utf-8")
+    print(f"{arguments.markdown}: {len(checked)} claims, {sum(found.ours is not None for found in checked)} with ours")
+
+
+def named_file(text: str) -> tuple[str, Path]:
+    """Name and path of `name=path`."""
+    name, separator, path = text.partition("=")
+    if not separator or not path:
+        raise InputError(f"--tables: {text!r} is no name=path; give the table's name and its csv.")
+    return name, Path(path)
+
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--claims", required=True, help="the claims, JSON list")
+parser.add_argument("--tables", nargs="+", required=True, metavar="NAME=CSV", help="tables made by make_table.py")
+parser.add_argument("--csv", type=Path, required=True, help="csv to write")
+parser.add_argument("--markdown", type=Path, required=True, help="Markdown to write")
+parser.add_argument("--latex", type=Path, required=True, help="LaTeX to write")
+
+if __name__ == "__main__":
+    program.run(main, parser)

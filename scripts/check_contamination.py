@@ -1,0 +1,50 @@
+"""Report which test items of every benchmark a training set has: shared runs of 13 words, and whole items."""
+
+import argparse
+from pathlib import Path
+
+from isheep import program
+from isheep.contamination import LEAST_WORDS, RUN, TrainingSet, check_benchmark
+from isheep.reading import by_id, read_rows
+from isheep.records import InputError, write_json
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Write the report."""
+    pairs = read_rows(arguments.training_set, "id", "instruction", "input", "response")
+    by_id(pairs, str(arguments.training_set))
+    items = read_test_items(arguments.test_items)
+    training_set = TrainingSet(pairs)
+    benchmarks = {name: check_benchmark(training_set, rows) for name, rows in items.items()}
+    report = {
+        "pairs": len(pairs),
+        "thirteen_gram_words": RUN,
+        "substring_least_words": LEAST_WORDS,
+        "benchmarks": benchmarks,
+    }
+    write_json(arguments.report, report)
+    hit = ", ".join(f"{name} {found['either']} of {found['items']}" for name, found in benchmarks.items())
+    print(f"{arguments.report}: test items in {len(pairs)} pairs: {hit}")
+
+
+def read_test_items(named_files: list[str]) -> dict[str, list[dict]]:
+    """Read `name=FILE` for each benchmark. Raises InputError for another form, a name given twice, an id twice."""
+    items: dict[str, list[dict]] = {}
+    for named in named_files:
+        name, equals, path = named.partition("=")
+        if not (name and equals and path):
+            raise InputError(f"--test-items: {named!r} is not a benchmark's name, =, and a file; correct it.")
+        if name in items:
+            raise InputError(f"--test-items: {name} is given twice; give each benchmark once.")
+        items[name] = read_rows(path, "id", "text")
+        by_id(items[name], path)
+    return items
+
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--training-set", type=Path, required=True, help="JSON Lines of pairs")
+parser.add_argument("--test-items", nargs="+", required=True, metavar="NAME=FILE", help="test items of each benchmark")
+parser.add_argument("--report", type=Path, required=True, help="JSON to write")
+
+if __name__ == "__main__":
+    program.run(main, parser)

@@ -1,0 +1,148 @@
+"""What the data of one iteration looks like: yield of every filter, scores, lengths, duplicates and diversity.
+
+All functions take rows as the workflow's files have them. Words are what white space separates.
+"""
+
+import gzip
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+
+from isheep.records import InputError
+
+SCORES = range(1, 11)
+"""The scores that a judge may give (arXiv 2408.08072, appendix A)."""
+
+
+def profile_instructions(kept: Sequence[Mapping], rejected: Sequence[Mapping]) -> dict:
+    """Count the candidates for instructions, those kept, and those that each filter rejected.
+
+    rejected: rows with `reason`: the filter's name, or `format` or `unfinished` for an item that could not be read.
+    """
+    return {
+        "candidates": len(kept) + len(rejected),
+        "kept": len(kept),
+        "rejected": _counted(row["reason"] for row in rejected),
+    }
+
+
+def profile_pairs(pairs: Sequence[Mapping], ledger: Sequence[Mapping]) -> dict:
+    """Count what became of the pairs that a recipe chose from.
+
+    pairs: rows with `rejected_by`, the response rule that the pair broke, or None; ledger: the row of each pair, in
+    the same order, with `kept`, `reason` and `scores` (criterion → score, or None where it could not be read).
+
+    `scored` are the pairs with a score on every criterion that the recipe asks for, None where it asks for none; the
+    shares run from 0 to 1, and `kept_of_scored` is None where nothing was scored. `reasons` is the ledger's account of
+    all that were not kept.
+    """
+    criteria = criteria_of(ledger)
+    kept = sum(row["kept"] for row in ledger)
+    complete = [all(row["scores"].get(criterion) is not None for criterion in criteria) for row in ledger]
+    scored = sum(complete) if criteria else None
+    rules = _counted(pair["rejected_by"] for pair in pairs if pair["rejected_by"] is not None)
+    return {
+        "generated": len(pairs),
+        "broke_a_rule": sum(rules.values()),
+        "rules": rules,
+        "scored": scored,
+        "kept": kept,
+        "kept_of_generated": kept / len(pairs),
+        "kept_of_scored": kept / scored if scored else None,
+        "reasons": _counted(row["reason"] for row in ledger if not row["kept"]),
+    }
+
+
+def criteria_of(ledger: Sequence[Mapping]) -> list[str]:
+    """Return the criteria on which any pair of the ledger was assessed."""
+    return sorted({criterion for row in ledger for criterion in row["scores"]})
+
+
+def profile_scores(pairs: Sequence[Mapping], ledger: Sequence[Mapping]) -> dict[str, dict]:
+    """Return, per criterion, the pairs at each score from 1 to 10, those whose score is missing, and the mean score.
+
+    Only pairs that broke no rule are assessed, so only they can miss a score. pairs, ledger: as for `profile_pairs`.
+    Raises InputError for a score that is not a whole number from 1 to 10.
+    """
+    profiles = {}
+    for criterion in criteria_of(ledger):
+        found = [
+            _checked(row, criterion)
+            for pair, row in zip(pairs, ledger, strict=True)
+            if criterion in row["scores"] or pair["rejected_by"] is None
+        ]
+        counts, valid = Counter(found), [score for score in found if score is not None]
+        profiles[criterion] = {
+            "histogram": {str(score): counts[score] for score in SCORES},
+            "missing": counts[None],
+            "mean": statistics.fmean(valid) if valid else None,
+        }
+    return profiles
+
+
+def profile_texts(pairs: Sequence[Mapping]) -> dict:
+    """Return what the texts of pairs look like: the share with a non-empty input, then `instruction` and `response`.
+
+    pairs: rows with instruction, input and response, at least one.
+    """
+    return {
+        "pairs": len(pairs),
+        "with_input": sum(bool(pair["input"].strip()) for pair in pairs) / len(pairs),
+        "instruction": describe([pair["instruction"] for pair in pairs]),
+        "response": describe([pair["response"] for pair in pairs]),
+    }
+
+
+def describe(texts: Sequence[str]) -> dict:
+    """Return lengths, duplicates and diversity of texts.
+
+    words_mean, words_median: of the words in a text. repeated: how many different texts occur more than once; repeats:
+    how many texts are a repeat of an earlier one, which is how many would go if each stayed once. Texts are the same if
+    they differ in nothing but case and white space.
+    """
+    lengths = [len(text.split()) for text in texts]
+    occurrences = Counter(" ".join(text.casefold().split()) for text in texts)
+    return {
+        "words_mean": statistics.fmean(lengths),
+        "words_median": statistics.median(lengths),
+        "repeated": sum(count > 1 for count in occurrences.values()),
+        "repeats": len(texts) - len(occurrences),
+        **diversity(texts),
+    }
+
+
+def diversity(texts: Sequence[str]) -> dict[str, float | None]:
+    """Return distinct-1, distinct-2 and the compression ratio of texts; None where they have no word.
+
+    distinct_n: the different runs of n words, in lower case and within a text, divided by the number of all words
+    (Li et al. 2016, arXiv 1510.03055). It falls as texts are added, so compare it between sets of like size.
+    compression_ratio: bytes of all texts, a line each, divided by their bytes after gzip; higher is more repetitive
+    (Shaib et al. 2024, arXiv 2403.00553).
+    """
+    split = [text.casefold().split() for text in texts]
+    total = sum(map(len, split))
+    if total == 0:
+        return {"distinct_1": None, "distinct_2": None, "compression_ratio": None}
+    raw = "\n".join(texts).encode()
+    return {
+        "distinct_1": len({word for words in split for word in words}) / total,
+        "distinct_2": len({pair for words in split for pair in pairwise(words)}) / total,
+        "compression_ratio": len(raw) / len(gzip.compress(raw, mtime=0)),
+    }
+
+
+def _checked(row: Mapping, criterion: str) -> int | None:
+    score = row["scores"].get(criterion)
+    if score is not None and (type(score) is not int or score not in SCORES):
+        raise InputError(
+            f"the ledger gives {row['id']!r} the score {score!r} for {criterion}, but scores are whole numbers from 1 "
+            "to 10 or null; make the ledger again."
+        )
+    return score
+
+
+def _counted(names: Iterable[str]) -> dict[str, int]:
+    """Count names, the most frequent first, equals in alphabetical order."""
+    counts = Counter(names)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -1,0 +1,216 @@
+"""What an experiment consists of: its checkpoints, which recipes share them, and what its tables and figures need.
+
+Only the Snakefile uses it. Everything here follows from the configuration; nothing is read or written.
+"""
+
+from collections.abc import Iterable
+from functools import cache
+
+from isheep.config import JUDGED, RESERVED_RECIPE, Config
+from isheep.grid import PUBLISHED, Grid
+from isheep.records import InputError
+from isheep.spelling import listed, nearest
+from isheep.tables import Row, RowSettings, TableSettings
+
+ASKS_A_MODEL = ("scores", "perplexity", "density", "density_perplexity")
+"""Methods of selection for which it matters which model judges."""
+NEVER_MATTERS = {"iterations"}
+MATTERS_FROM_THE_SECOND_ITERATION = {"start_from", "data", "judge"}
+"""In the first one there is but one checkpoint to start from, to take data from, and to judge: the base model."""
+
+
+class Matrix:
+    """The models, recipes and iterations of one configuration."""
+
+    def __init__(self, config: Config):
+        self.config = config
+        self.checkpoint = cache(self._checkpoint)
+
+    def recipes(self, model: str) -> tuple[str, ...]:
+        """Return the recipes that a model goes through."""
+        own = self.config.models[model].recipes
+        return self.config.experiment.recipes if own is None else own
+
+    def iterations(self, model: str, recipe: str) -> int:
+        """Return how many iterations `recipe` runs on `model`."""
+        own = self.config.recipes[recipe].iterations or self.config.models[model].iterations
+        return own or self.config.experiment.iterations
+
+    def shards(self, recipe: str) -> range:
+        """Return the numbers of the shards that hold a recipe's instructions."""
+        return range(-(-self.config.recipes[recipe].instructions // self.config.instructions.shard_size))
+
+    def _checkpoint(self, model: str, recipe: str, iteration: int) -> str:
+        """Return the folder, below the seed's, of a recipe's checkpoint: `base` for iteration 0.
+
+        Recipes that do not differ in what can matter until this iteration share that checkpoint: the first of them owns
+        it. So every recipe that differs from another only in who judges, which weights it starts from or which
+        iterations' data it uses has the other's first checkpoint.
+        """
+        if iteration == 0:
+            return RESERVED_RECIPE
+        own = self._what_matters(recipe, iteration)
+        sharing = (
+            other
+            for other in self.recipes(model)
+            if self.iterations(model, other) >= iteration and self._what_matters(other, iteration) == own
+        )
+        return f"{next(sharing)}/iter{iteration}"
+
+    def _what_matters(self, recipe: str, iteration: int) -> dict:
+        settings = self.config.recipes[recipe]
+        ignored = NEVER_MATTERS | (MATTERS_FROM_THE_SECOND_ITERATION if iteration == 1 else set())
+        if settings.selection.method != "scores":
+            ignored = ignored | {"assessment"}
+        if settings.selection.method not in ASKS_A_MODEL:
+            ignored = ignored | {"judge"}
+        return settings.model_dump(exclude=ignored)
+
+    def owner(self, model: str, recipe: str, iteration: int) -> tuple[str, int]:
+        """Return the recipe and iteration whose folder a checkpoint other than the base lies in."""
+        name, _, last = self.checkpoint(model, recipe, iteration).partition("/iter")
+        return name, int(last)
+
+    def trained(self) -> list[tuple[str, str]]:
+        """Return every trained checkpoint once: its model and its folder below the seed's."""
+        found = [
+            (model, self.checkpoint(model, recipe, iteration))
+            for model in self.config.experiment.models
+            for recipe in self.recipes(model)
+            for iteration in range(1, self.iterations(model, recipe) + 1)
+        ]
+        return list(dict.fromkeys(found))
+
+    def row(self, model: str, recipe: str, iteration: int, declared: RowSettings | None = None) -> Row:
+        """Return the row of a checkpoint, named as it was declared, else after model, recipe and iteration."""
+        before = None if iteration == 0 else self.checkpoint(model, recipe, iteration - 1)
+        fill = {"iteration": iteration}
+        published = declared and declared.published
+        name = f"{recipe} iter{iteration}" if iteration else RESERVED_RECIPE
+        return Row(
+            model=model,
+            recipe=recipe,
+            iteration=iteration,
+            checkpoint=self.checkpoint(model, recipe, iteration),
+            previous=before,
+            label=declared.label.format(**fill) if declared else name,
+            group=declared.group if declared else model,
+            published=published.format(**fill) if published else None,
+            values=declared.values if declared else {},
+        )
+
+    def rows(self, table: TableSettings) -> list[Row]:
+        """Return a table's rows: as declared, or else the baselines, and per model the base and each recipe's
+        iterations."""
+        return [row for row, _ in self._rows_and_columns(table)]
+
+    def _rows_and_columns(self, table: TableSettings) -> list[tuple[Row, tuple[str, ...] | None]]:
+        """Return the rows, each with the labels of the columns that it is measured for; None means all."""
+        if table.rows is not None:
+            return [
+                (self.row(declared.model, declared.recipe, iteration, declared), declared.columns)
+                for declared in table.rows
+                for iteration in declared.iterations
+            ]
+        rows = [
+            Row(model=name, recipe="", iteration=0, checkpoint=PUBLISHED, label=PUBLISHED, group=name)
+            for name in self.config.experiment.baselines
+        ]
+        for model in self.config.experiment.models:
+            rows.append(self.row(model, "", 0))
+            for name in self.recipes(model):
+                rows += [self.row(model, name, t) for t in range(1, self.iterations(model, name) + 1)]
+        return [(row, None) for row in rows]
+
+    def grid(self, results: str, needed: Iterable[tuple[str, str, str]]) -> Grid:
+        """Return which result records there are among (model or baseline, checkpoint, benchmark)."""
+        baselines: dict[str, dict[str, None]] = {}
+        measured: dict[str, dict[str, dict[str, None]]] = {}
+        for name, checkpoint, benchmark in needed:
+            if checkpoint != PUBLISHED:
+                measured.setdefault(name, {}).setdefault(checkpoint, {})[benchmark] = None
+            elif benchmark in self.config.baselines[name].benchmarks:
+                baselines.setdefault(name, {})[benchmark] = None
+        return Grid(
+            results=results,
+            seeds=self.config.experiment.seeds,
+            measured={model: {c: tuple(b) for c, b in benchmarks.items()} for model, benchmarks in measured.items()},
+            baselines={name: tuple(benchmarks) for name, benchmarks in baselines.items()},
+        )
+
+    def needed_by_table(self, name: str) -> list[tuple[str, str, str]]:
+        """Return what a table needs: (model or baseline, checkpoint, benchmark)."""
+        table = self.config.tables[name]
+        cells = [
+            (row.model, row.checkpoint, column.benchmark)
+            for row, labels in self._rows_and_columns(table)
+            for column in table.columns
+            if labels is None or column.label in labels
+        ]
+        return list(dict.fromkeys(cells))
+
+    def needed_by_sweep(self, name: str) -> list[tuple[str, str, str]]:
+        """Return what a figure of kind sweep needs: (model, checkpoint, benchmark)."""
+        figure = self.config.figures[name]
+        benchmarks = dict.fromkeys(panel.benchmark for panel in figure.panels)
+        return [
+            (figure.model, self.checkpoint(figure.model, point.recipe, iteration), benchmark)
+            for point in figure.points
+            for iteration in figure.iterations
+            for benchmark in benchmarks
+        ]
+
+    def needed_by_all(self) -> list[tuple[str, str, str]]:
+        """Return everything that is measured: by the experiment's benchmarks, and by what tables and figures need."""
+        subjects = [(name, PUBLISHED) for name in self.config.experiment.baselines]
+        for model in self.config.experiment.models:
+            subjects += [(model, RESERVED_RECIPE), *(entry for entry in self.trained() if entry[0] == model)]
+        everywhere = [(*subject, benchmark) for subject in subjects for benchmark in self.config.experiment.benchmarks]
+        tables = [cell for name in self.config.tables for cell in self.needed_by_table(name)]
+        sweeps = [name for name, figure in self.config.figures.items() if figure.kind == "sweep"]
+        return everywhere + tables + [cell for name in sweeps for cell in self.needed_by_sweep(name)]
+
+    def benchmarks(self) -> list[str]:
+        """Return the benchmarks that measure anything."""
+        return list(dict.fromkeys(benchmark for *_, benchmark in self.needed_by_all()))
+
+    def judging_models(self) -> list[str]:
+        """Return the models that judge in the benchmarks."""
+        judged = [self.config.benchmarks[name] for name in self.benchmarks()]
+        judges = [self.config.judges[benchmark.judge] for benchmark in judged if benchmark.kind in JUDGED]
+        return [judge.model for judge in judges if judge.model is not None]
+
+    def check(self) -> None:
+        """Raise InputError for a table or figure that names a checkpoint that the experiment does not have."""
+        for name, table in self.config.tables.items():
+            labels = [column.label for column in table.columns]
+            for number, row in enumerate(table.rows or ()):
+                for label in row.columns or ():
+                    if label not in labels:
+                        raise InputError(
+                            f"tables.{name}.rows.{number}.columns: found {label!r}, allowed: {listed(labels)}"
+                            f"{nearest(label, labels)}."
+                        )
+                self._check_checkpoints(f"tables.{name}.rows.{number}", row.model, row.recipe, row.iterations)
+        for name, figure in self.config.figures.items():
+            recipes = [point.recipe for point in figure.points] if figure.kind == "sweep" else [figure.recipe]
+            for recipe in recipes:
+                self._check_checkpoints(f"figures.{name}", figure.model, recipe, figure.iterations)
+
+    def _check_checkpoints(self, where: str, model: str, recipe: str, iterations: Iterable[int]) -> None:
+        models = self.config.experiment.models
+        if model not in models:
+            raise InputError(f"{where}.model: found {model!r}, allowed: {listed(models)}{nearest(model, models)}.")
+        recipes = self.recipes(model)
+        if recipe and recipe not in recipes:
+            raise InputError(
+                f"{where}: found the recipe {recipe!r}, but {model} goes through {listed(recipes)}"
+                f"{nearest(recipe, recipes)}; add it to models.{model}.recipes or experiment.recipes."
+            )
+        last = self.iterations(model, recipe) if recipe else 0
+        for iteration in iterations:
+            if iteration > last or (recipe and iteration < 1):
+                raise InputError(
+                    f"{where}.iterations: found {iteration}, but {recipe or 'the base model'} on {model} has "
+                    f"{f'iterations 1 to {last}' if recipe else 'only 0'}; correct it, or raise the iterations."
+                )

@@ -1,0 +1,69 @@
+"""Reading the workflow's records with errors that a user can act on: a missing file, a torn one, a missing key."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from isheep.records import InputError, read_jsonl
+
+
+def read_rows(path: str | Path, *keys: str) -> list[dict]:
+    """Return the rows of a JSON Lines file, each with at least these keys.
+
+    Raises InputError, naming file and line, for a file that cannot be read, a torn line, or a missing key.
+    """
+    try:
+        rows = read_jsonl(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(path, error) from None
+    for line, row in enumerate(rows, start=1):
+        missing = [key for key in keys if key not in row]
+        if missing:
+            raise InputError(f"{path}: line {line} has no {missing[0]!r}; its rows must all have {_list(keys)}.")
+    return rows
+
+
+def read_shards(paths: Sequence[str | Path], *keys: str) -> list[dict]:
+    """Return the rows of several files, one file after another.
+
+    Raises InputError as `read_rows` does, and for a file that is given twice: its rows would be counted twice.
+    """
+    twice = next((path for number, path in enumerate(paths) if path in paths[:number]), None)
+    if twice is not None:
+        raise InputError(f"{twice}: the file is given twice, and its rows would count twice; give it once.")
+    return [row for path in paths for row in read_rows(path, *keys)]
+
+
+def read_object(path: str | Path) -> dict:
+    """Return the one JSON object of a file. Raises InputError, naming the file, where it is missing or torn."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{path}: line {error.lineno} is not valid JSON ({error.msg} at column {error.colno}); the file may be "
+            "torn, make it again."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(path, error) from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: it is a JSON {type(content).__name__}, but it must be one object; make it again.")
+    return content
+
+
+def by_id(rows: Sequence[dict], what: str) -> dict[str, dict]:
+    """Return the rows by their `id`. Raises InputError, naming `what` they are of, for an id that occurs twice."""
+    found: dict[str, dict] = {}
+    for row in rows:
+        if row["id"] in found:
+            raise InputError(f"{what}: the id {row['id']!r} occurs twice; each must be there once, remove one of them.")
+        found[row["id"]] = row
+    return found
+
+
+def _unreadable(path: str | Path, error: OSError | UnicodeDecodeError) -> InputError:
+    reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+    return InputError(f"{path}: the file cannot be read ({reason}); correct the path or make the file again.")
+
+
+def _list(keys: Sequence[str]) -> str:
+    return ", ".join(map(repr, keys))

@@ -1,0 +1,205 @@
+"""The numbers of a declared table: ours, the paper's, their difference, and whether a checkpoint differs from the one
+before it."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+import pandas
+
+from isheep.published import PublishedTable
+from isheep.records import InputError
+from isheep.spelling import listed, nearest
+from isheep.table_text import MISSING, Line, Sheet
+from isheep.tables import ColumnSettings, Row, TableSettings, metric_of
+
+SIGNIFICANT = 0.05
+"""A star marks a p-value below this."""
+CellText = Callable[[dict, str], str]
+"""From a line of `build_table` and a column's label to the text of a cell."""
+
+
+def check_table(
+    name: str, table: TableSettings, rows: list[Row], scores: pandas.DataFrame, published: PublishedTable | None
+) -> None:
+    """Raise InputError for what a table asks for and cannot get, named by table and column or row.
+
+    That is: a metric that no result record of its benchmark has (a benchmark without records is only missing), a
+    placeholder without a value, names of a published table without its file, one label for two columns, one published
+    row for two rows.
+    """
+    for label, count in Counter(column.label for column in table.columns).items():
+        if count > 1:
+            raise InputError(f"tables.{name}: {count} columns have the label {label!r}; give each its own.")
+    for column in table.columns:
+        known = sorted(set(scores[scores.benchmark == column.benchmark].metric))
+        try:
+            metrics = {metric_of(column, row) for row in rows}
+        except InputError as error:
+            raise InputError(f"tables.{name}: {error}") from None
+        for metric in sorted(metrics - set(known)) if known else ():
+            raise InputError(
+                f"tables.{name}: column {column.label!r} asks for the metric {metric!r}, which no result record of "
+                f"{column.benchmark} has; they have {listed(known)}{nearest(metric, known) or '; name one of them.'}"
+            )
+    keys = [row.published for row in rows if row.published is not None]
+    if published is None and (keys or any(column.published for column in table.columns)):
+        raise InputError(
+            f"tables.{name}: its rows or columns name those of a published table, but the table names no file of it; "
+            "set its `published`."
+        )
+    for key, count in Counter(keys).items():
+        if count > 1:
+            names = [row.name for row in rows if row.published == key]
+            raise InputError(
+                f"tables.{name}: {count} rows ({listed(names)}) name the published row {key!r}; leave it to one."
+            )
+
+
+def build_table(
+    scores: pandas.DataFrame,
+    table: TableSettings,
+    rows: list[Row],
+    published: PublishedTable | None = None,
+    significance: pandas.DataFrame | None = None,
+) -> pandas.DataFrame:
+    """Return the numbers of a table, one line a row.
+
+    scores: one row per model, seed, checkpoint, benchmark and metric, with value, n and n_valid. significance: one row
+    per model, checkpoint, previous, benchmark and metric, with p. The result has the columns group, label, model,
+    recipe, iteration, published, seeds, then for each declared column
+    `<label>` (mean over seeds, in per cent where the column says so), `<label> sd` (missing for a single seed),
+    `<label> n` and `<label> n valid` (sums over seeds), `<label> paper`, `<label> difference` (ours minus the paper's;
+    missing where either is, or where a remark says that they cannot be compared), `<label> p` (against the checkpoint
+    before). What nobody computed or printed stays missing. Raises InputError for a row or column that the published
+    table lacks.
+    """
+    lines = []
+    for row in rows:
+        mine = scores[(scores.model == row.model) & (scores.checkpoint == row.checkpoint)]
+        tested = None if significance is None else significance[_tests(significance, row)]
+        line = {
+            "group": row.group,
+            "label": row.name,
+            "model": row.model,
+            "recipe": row.recipe or row.checkpoint,
+            "iteration": row.iteration,
+            "published": row.published,
+            "seeds": mine.seed.nunique(),
+        }
+        for column in table.columns:
+            ours = _own_numbers(mine, column, row)
+            paper, comparable = _paper_number(published, column, row)
+            p = [] if tested is None else tested[_is_cell(tested, column, row)].p
+            cell = ours | {
+                "paper": paper,
+                "difference": ours[""] - paper if comparable else float("nan"),
+                "p": next(iter(p), float("nan")),
+            }
+            line |= {f"{column.label} {kind}".strip(): number for kind, number in cell.items()}
+        lines.append(line)
+    return pandas.DataFrame(lines)
+
+
+def shown_tests(significance: pandas.DataFrame, table: TableSettings, rows: list[Row]) -> pandas.DataFrame:
+    """Return the tests whose p-values a table holds."""
+    shown = pandas.Series(False, index=significance.index)
+    for row in rows:
+        mine = _tests(significance, row)
+        for column in table.columns:
+            shown |= mine & _is_cell(significance, column, row)
+    return significance[shown]
+
+
+def table_sheet(numbers: pandas.DataFrame, table: TableSettings, notes: list[str]) -> Sheet:
+    """Return the table as it is set: with published numbers, each checkpoint has ours, the paper's and the difference.
+
+    A transposed table has a line for each column, or three, and the checkpoints side by side.
+    """
+    sources: dict[str, CellText] = {"": _own_text}
+    if table.published is not None:
+        sources = {"ours": _own_text, "paper": _paper_text, "difference": _difference_text}
+    records = numbers.to_dict("records")
+    if table.transpose:
+        names, lines = ["", ""], _transposed(records, table.columns, sources)
+        headings = [f"{record['group']} {record['label']}".strip() for record in records]
+    else:
+        names, lines = ["", "checkpoint", ""], _upright(records, table.columns, sources)
+        headings = [column.label for column in table.columns]
+    used = [place for place in range(len(names)) if any(line.cells[place] for line in lines)]
+    shown = [*used, *range(len(names), len(names) + len(headings))]
+    lines = [replace(line, cells=tuple(line.cells[place] for place in shown)) for line in lines]
+    return Sheet(table.caption, tuple([*names, *headings][place] for place in shown), len(used), lines, notes)
+
+
+def _tests(significance: pandas.DataFrame, row: Row) -> pandas.Series:
+    of_row = (significance.model == row.model) & (significance.checkpoint == row.checkpoint)
+    return of_row & (significance.previous == row.previous)
+
+
+def _is_cell(frame: pandas.DataFrame, column: ColumnSettings, row: Row) -> pandas.Series:
+    return (frame.benchmark == column.benchmark) & (frame.metric == metric_of(column, row))
+
+
+def _own_numbers(mine: pandas.DataFrame, column: ColumnSettings, row: Row) -> dict[str, float]:
+    cell = mine[_is_cell(mine, column, row)]
+    scale = 100 if column.percent else 1
+    return {
+        "": cell.value.mean() * scale,
+        "sd": cell.value.std(ddof=1) * scale,
+        "n": cell.n.sum(),
+        "n valid": cell.n_valid.sum(),
+    }
+
+
+def _paper_number(published: PublishedTable | None, column: ColumnSettings, row: Row) -> tuple[float, bool]:
+    """The paper's number, and whether ours can be compared with it."""
+    if published is None or row.published is None or column.published is None:
+        return float("nan"), False
+    value = published.value(row.published, column.published)
+    remarks = published.remarks(row.published, column.published)
+    return float("nan") if value is None else value, all(remark.comparable for remark in remarks)
+
+
+def _upright(records: list[dict], columns: tuple[ColumnSettings, ...], sources: dict[str, CellText]) -> list[Line]:
+    """Lines of group, checkpoint, source and the columns' cells."""
+    lines, group = [], None
+    for record in records:
+        opens = record["group"] != group
+        group = record["group"]
+        for number, (source, text) in enumerate(sources.items()):
+            names = ("", "") if number else (group if opens else "", record["label"])
+            cells = (text(record, column.label) for column in columns)
+            lines.append(Line((*names, source, *cells), opens_group=opens and not number, continues=number > 0))
+    return lines
+
+
+def _transposed(records: list[dict], columns: tuple[ColumnSettings, ...], sources: dict[str, CellText]) -> list[Line]:
+    """Lines of column, source and the checkpoints' cells."""
+    lines = []
+    for column in columns:
+        for number, (source, text) in enumerate(sources.items()):
+            cells = (text(record, column.label) for record in records)
+            lines.append(Line(("" if number else column.label, source, *cells), continues=number > 0))
+    return lines
+
+
+def _own_text(record: dict, label: str) -> str:
+    if pandas.isna(record[label]):
+        return MISSING
+    deviation, missing = record[f"{label} sd"], record[f"{label} n"] - record[f"{label} n valid"]
+    star = "*" if record[f"{label} p"] < SIGNIFICANT else ""
+    spread = "" if pandas.isna(deviation) else f" ± {deviation:.2f}"
+    return f"{_shown(record[label])}{star}{spread}" + (f" ({missing:.0f} missing)" if missing else "")
+
+
+def _paper_text(record: dict, label: str) -> str:
+    return _shown(record[f"{label} paper"])
+
+
+def _difference_text(record: dict, label: str) -> str:
+    return _shown(record[f"{label} difference"], "+")
+
+
+def _shown(value: float, sign: str = "") -> str:
+    return MISSING if pandas.isna(value) else f"{value:{sign}z.2f}".replace("-", "−")

@@ -1,0 +1,171 @@
+"""A table of texts, set as Markdown or LaTeX."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+TEXT_WIDTH = 345
+"""Points across a page of LaTeX's class `article` at 10 pt, the narrowest page that a table must fit on."""
+COLUMN_SEPARATION = 3
+"""Points on each side of a column."""
+LONGEST_NAME = 150
+"""Points across a column of names, whose longer texts are broken into lines."""
+
+MISSING = "–"
+"""What a cell without a number shows."""
+
+LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''",
+    "±": r"$\pm$",
+    "−": "$-$",
+    "×": r"$\times$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "→": r"$\rightarrow$",
+    "Δ": r"$\Delta$",
+    "–": "--",
+    "—": "---",
+    "…": r"\dots{}",
+}
+"""How a character is written for LaTeX, where not as itself."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a table."""
+
+    cells: tuple[str, ...]
+    """A text for each heading."""
+    opens_group: bool = False
+    """A rule stands above it, unless it is the first."""
+    continues: bool = False
+    """It belongs to the line above: no page ends between them."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table, ready to be set."""
+
+    caption: str
+    """One sentence above it."""
+    headings: tuple[str, ...]
+    """A text above each column."""
+    names: int
+    """How many columns, from the left, say what a line is; the others hold numbers."""
+    lines: Sequence[Line]
+    """From top to bottom."""
+    notes: Sequence[str]
+    """Sentences below it."""
+
+
+def as_markdown(sheet: Sheet) -> str:
+    """Return the table as Markdown: caption, cells, a list of notes."""
+    alignment = ["---"] * sheet.names + ["--:"] * (len(sheet.headings) - sheet.names)
+    rows = [sheet.headings, alignment, *(line.cells for line in sheet.lines)]
+    body = "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows)
+    notes = "\n".join(f"- {note}" for note in sheet.notes)
+    return f"{sheet.caption}\n\n{body}\n" + (f"\n{notes}\n" if notes else "")
+
+
+def as_latex(sheet: Sheet) -> str:
+    """Return the table for LaTeX, as a longtable that breaks across pages; the notes stand below it.
+
+    It needs the packages booktabs and longtable. In a cell of numbers, `± ...` and `(...)` stand below the number.
+    Columns that do not fit side by side on a page of TEXT_WIDTH points
+    follow below in a second part, and so on, each with the names of the lines.
+    """
+    parts = [_latex_part(sheet, columns, first=not number) for number, columns in enumerate(_parts(sheet))]
+    notes = [rf"\noindent {escaped(' '.join(sheet.notes))}", r"\par"] if sheet.notes else []
+    setup = [r"\begingroup", r"\footnotesize", r"\sloppy", rf"\setlength{{\tabcolsep}}{{{COLUMN_SEPARATION}pt}}"]
+    return "\n".join([*setup, *(line for part in parts for line in part), *notes, r"\endgroup", ""])
+
+
+def escaped(text: str) -> str:
+    """Return a text with all that LaTeX would read as a command, or lacks in its fonts, written so that it is shown."""
+    return "".join(LATEX.get(character, character) for character in text)
+
+
+def _latex_part(sheet: Sheet, columns: list[int], first: bool) -> list[str]:
+    """The lines of one longtable with some of the columns; only the first part has the caption and counts."""
+    head = [r"\toprule", " & ".join(_heading(sheet.headings[column]) for column in columns) + r" \\", r"\midrule"]
+    body: list[str] = []
+    for line in sheet.lines:
+        if line.opens_group and body:
+            body.append(r"\midrule")
+        if line.continues:
+            body[-1] += "*"
+        stacks = [_stack(line.cells[column], column < sheet.names) for column in columns]
+        physical = [" & ".join(map(escaped, pieces)) + r" \\" for pieces in zip_longest(*stacks, fillvalue="")]
+        body += [f"{piece}*" for piece in physical[:-1]] + physical[-1:]
+    widths = _widths(sheet)[: sheet.names]
+    names = ("l" if width < LONGEST_NAME + 2 * COLUMN_SEPARATION else rf"p{{{LONGEST_NAME}pt}}" for width in widths)
+    alignment = "".join(names) + "r" * (len(columns) - sheet.names)
+    opening = [rf"\caption{{{escaped(sheet.caption)}}} \\", *head, r"\endfirsthead"] if first else []
+    return [
+        *([] if first else [r"\addtocounter{table}{-1}"]),
+        rf"\begin{{longtable}}{{@{{}}{alignment}@{{}}}}",
+        *opening,
+        *head,
+        r"\endhead",
+        r"\bottomrule",
+        r"\endfoot",
+        *body,
+        r"\end{longtable}",
+    ]
+
+
+def _heading(text: str) -> str:
+    """A heading with each word on a line of its own: narrow columns have long headings."""
+    stacked = r" \\ ".join(escaped(text).split())
+    return rf"\shortstack[r]{{{stacked}}}" if " " in text else stacked
+
+
+def _stack(cell: str, is_name: bool) -> list[str]:
+    """The pieces of a cell that stand below one another: the number, `± ...` and `(...)`; a name is one piece."""
+    return [cell] if is_name else re.split(r" (?=[±(])", cell)
+
+
+def _parts(sheet: Sheet) -> list[list[int]]:
+    """The columns of each part: the names, and as many of the others as fit on a page."""
+    widths = _widths(sheet)
+    names = list(range(sheet.names))
+    parts, free = [names[:]], TEXT_WIDTH - sum(widths[: sheet.names])
+    for column in range(sheet.names, len(widths)):
+        if widths[column] > free and len(parts[-1]) > sheet.names:
+            parts.append(names[:])
+            free = TEXT_WIDTH - sum(widths[: sheet.names])
+        parts[-1].append(column)
+        free -= widths[column]
+    return parts
+
+
+def _widths(sheet: Sheet) -> list[float]:
+    """Points that each column takes at most, with its separation."""
+    widths = []
+    for column, heading in enumerate(sheet.headings):
+        is_name = column < sheet.names
+        pieces = [piece for line in sheet.lines for piece in _stack(line.cells[column], is_name)]
+        width = max(map(_width, [*heading.split(), *pieces]), default=0)
+        widths.append(2 * COLUMN_SEPARATION + (min(width, LONGEST_NAME) if is_name else width))
+    return widths
+
+
+def _width(text: str) -> float:
+    r"""Points that a text takes at most in Computer Modern at 8 pt (\footnotesize), by kinds of characters."""
+    kinds = {"[mwMW%]": 8.8, "[A-LN-VX-Z+±−]": 6.9, "[bdhnpqu]": 4.8, "[frst()'/ ]": 3.4, "[ijl.,:;]": 2.6}
+    counts = {kind: len(re.findall(kind, text)) for kind in kinds}
+    return sum(kinds[kind] * count for kind, count in counts.items()) + 4.3 * (len(text) - sum(counts.values()))

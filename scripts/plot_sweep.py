@@ -1,0 +1,137 @@
+"""Draw how scores depend on a setting that recipes differ in, one line per iteration (paper, Figure 2)."""
+
+import argparse
+from pathlib import Path
+
+import pandas
+from matplotlib.figure import Figure
+from pydantic import TypeAdapter
+
+from isheep import program
+from isheep.figures import SweepFigure, SweepPoint, check_resolved
+from isheep.plotting import (
+    add_figure_arguments,
+    draw_series,
+    finish,
+    house_style,
+    is_lowest,
+    name_categories,
+    panel_grid,
+    panel_width,
+    save,
+    seeds_note,
+    wrapped,
+)
+from isheep.records import InputError
+from isheep.spelling import listed, nearest
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Write the figure and its numbers."""
+    figure = SweepFigure.model_validate_json(arguments.figure)
+    points = TypeAdapter(list[SweepPoint]).validate_json(arguments.points)
+    declared = [(point.x, iteration) for point in figure.points for iteration in figure.iterations]
+    check_resolved("--points", declared, [(point.x, point.iteration) for point in points])
+    scores = pandas.read_csv(arguments.scores, dtype={"model": str, "checkpoint": str})
+    check_metrics(scores, figure, arguments.scores)
+    numbers = sweep_numbers(scores, figure, points)
+    with house_style():
+        save(draw_sweep(numbers, figure), figure.caption, numbers, arguments)
+    print(f"{arguments.svg}: {numbers['mean'].count()} of {len(numbers)} points have a score")
+
+
+def check_metrics(scores: pandas.DataFrame, figure: SweepFigure, path: Path) -> None:
+    """Raise InputError for a panel whose metric no record of its benchmark has."""
+    for panel in figure.panels:
+        benchmarks = sorted(set(scores["benchmark"]))
+        if panel.benchmark not in benchmarks:
+            raise InputError(
+                f"{path}: it has no scores of the benchmark {panel.benchmark!r} of the panel {panel.label!r}, only of "
+                f"{listed(benchmarks)}{nearest(panel.benchmark, benchmarks)}."
+            )
+        metrics = sorted(set(scores.loc[scores["benchmark"] == panel.benchmark, "metric"]))
+        if panel.metric not in metrics:
+            raise InputError(
+                f"{path}: no record of {panel.benchmark} has the metric {panel.metric!r} of the panel "
+                f"{panel.label!r}, they have {listed(metrics)}{nearest(panel.metric, metrics)}."
+            )
+
+
+def sweep_numbers(scores: pandas.DataFrame, figure: SweepFigure, points: list[SweepPoint]) -> pandas.DataFrame:
+    """Return one row per panel, iteration and point, in the figure's order.
+
+    mean and standard_deviation (n - 1; missing for a single seed) are over seeds, in per cent where the panel is; seeds
+    counts the seeds with a score; n and n_valid are summed over them. Without any score the mean is missing.
+    """
+    point_at = {(point.x, point.iteration): point for point in points}
+    rows = []
+    for panel in figure.panels:
+        shown = scores[(scores["benchmark"] == panel.benchmark) & (scores["metric"] == panel.metric)]
+        shown = shown.dropna(subset="value")
+        for iteration in figure.iterations:
+            for x in (point.x for point in figure.points):
+                point = point_at[x, iteration]
+                mine = shown[(shown["model"] == point.model) & (shown["checkpoint"] == point.checkpoint)]
+                values = mine["value"] * (100 if panel.percent else 1)
+                rows.append(
+                    {
+                        "panel": panel.label,
+                        "benchmark": panel.benchmark,
+                        "metric": panel.metric,
+                        "iteration": iteration,
+                        "x": x,
+                        "model": point.model,
+                        "checkpoint": point.checkpoint,
+                        "mean": values.mean(),
+                        "standard_deviation": values.std(ddof=1),
+                        "seeds": mine["seed"].nunique(),
+                        "n": mine["n"].sum(),
+                        "n_valid": mine["n_valid"].sum(),
+                    }
+                )
+    return pandas.DataFrame(rows)
+
+
+def draw_sweep(numbers: pandas.DataFrame, figure: SweepFigure) -> Figure:
+    """Draw a panel for each metric, and in it a line for each iteration."""
+    names = [point.x for point in figure.points]
+    drawing, panels = panel_grid(len(figure.panels), panel_height=2.1)
+    size = len(names) * len(figure.iterations)
+    for number, (axes, panel) in enumerate(zip(panels, figure.panels, strict=True)):
+        mine = numbers.iloc[number * size : (number + 1) * size]
+        lines = [
+            draw_series(axes, mine[mine["iteration"] == iteration], order, len(figure.iterations))
+            for order, iteration in enumerate(figure.iterations)
+        ]
+        extra = name_categories(axes, names)
+        axes.set_title(wrapped(f"{panel.label} (%)" if panel.percent else panel.label, panel_width(axes)))
+        if is_lowest(axes, panels):
+            axes.set_xlabel(wrapped(figure.x_label, panel_width(axes)))
+        if mine["mean"].isna().all():
+            axes.set_yticks([])
+            axes.text(0.5, 0.5, "no score", ha="center", transform=axes.transAxes)
+    rows = panels[0].get_subplotspec().get_gridspec().nrows
+    drawing.set_figheight(drawing.get_figheight() + rows * extra)
+    labels = [f"iteration {iteration}" for iteration in figure.iterations]
+    finish(drawing, lines, labels, figure.caption, sweep_notes(numbers))
+    return drawing
+
+
+def sweep_notes(numbers: pandas.DataFrame) -> list[str]:
+    """Say over how many seeds the means are, and how many points and items are missing."""
+    scored = numbers[numbers["seeds"] > 0]
+    notes = [] if scored.empty else [seeds_note(scored["seeds"])]
+    if missing := len(numbers) - len(scored):
+        notes.append(f"{missing} of {len(numbers)} points are missing: they have no score.")
+    if partial := int((scored["n_valid"] < scored["n"]).sum()):
+        notes.append(f"In {partial} of {len(scored)} points some items have no valid score; the csv file counts them.")
+    return notes
+
+
+parser = argparse.ArgumentParser(description=__doc__)
+add_figure_arguments(parser)
+parser.add_argument("--points", required=True, help="whose scores stand where: x, iteration, checkpoint, model; JSON")
+parser.add_argument("--scores", type=Path, required=True, help="csv of all scores")
+
+if __name__ == "__main__":
+    program.run(main, parser)

@@ -1,0 +1,198 @@
+"""What a user changes, and exactly which jobs that redoes on the finished results of small.yaml.
+
+A job is named by its outputs below results/small/. Homes: `demo/seed1/base` and `demo/seed1/<recipe>/iter<t>`.
+"""
+
+from dataclasses import dataclass, field
+
+CONFIG, SMALL = "config/config.yaml", "small.yaml"
+BASE, SHARDS = "base", (0, 1)
+ONE, TWO, LAST, PLAIN, LORA, DENSE = (
+    *("one_base/iter1", "one_base/iter2", "all_last/iter2"),
+    *("self_instruct/iter1", "adapter/iter1", "dense/iter1"),
+)
+TRAINED = (ONE, TWO, LAST, PLAIN, LORA, DENSE)
+SCORED = (ONE, TWO, LAST, LORA)
+"""Checkpoints that are trained on pairs with high scores."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Replace `old` by `new` in `file`; `jobs`: rule → outputs that must be made again, and no others."""
+
+    file: str
+    old: str
+    new: str
+    jobs: dict[str, set[str]] = field(default_factory=dict)
+
+
+def merged(*parts: dict[str, set[str]]) -> dict[str, set[str]]:
+    together: dict[str, set[str]] = {}
+    for part in parts:
+        for rule, outputs in part.items():
+            together[rule] = together.get(rule, set()) | outputs
+    return {rule: outputs for rule, outputs in together.items() if outputs}
+
+
+def of(homes, *names):
+    """Files in homes of the only seed."""
+    return {f"demo/seed1/{home}/{name}" for home in homes for name in names}
+
+
+def in_shards(homes, *names):
+    return of(homes, *(name.format(shard=shard) for name in names for shard in SHARDS))
+
+
+def scores_of(homes, criteria=("quality", "following"), prompt="combined"):
+    """The jobs that score pairs: those of the base, the checkpoint's own, and for all_last the base's judgment."""
+    return {
+        "assess_pairs": {
+            output
+            for home, judge in homes
+            for criterion in criteria
+            for output in in_shards([home], f"assessment/{prompt}/{judge}/{criterion}/shard{{shard}}.jsonl")
+        }
+    }
+
+
+WRITTEN = {
+    "write_instructions": ("continuations/shard{shard}.jsonl",),
+    "select_instructions": ("instructions/shard{shard}.jsonl", "instructions/shard{shard}.rejected.jsonl"),
+    "write_responses": ("responses/shard{shard}.jsonl",),
+    "filter_responses": ("pairs/shard{shard}.jsonl",),
+}
+
+
+def written_by(homes, first="write_instructions"):
+    """The jobs in which checkpoints write pairs, from the stage `first` on."""
+    rules = list(WRITTEN)
+    return {rule: in_shards(homes, *WRITTEN[rule]) for rule in rules[rules.index(first) :]}
+
+
+def selected_for(homes):
+    return {
+        "select_pairs": of(homes, "training_set.jsonl", "ledger.jsonl"),
+        "profile_data": of(homes, "data.json"),
+        "check_contamination": of(homes, "contamination.json"),
+    }
+
+
+def trained(homes):
+    return {
+        "train_all_weights": of([home for home in homes if home != LORA], "weights"),
+        "train_adapter": of([home for home in homes if home == LORA], "adapter"),
+    }
+
+
+def measured(homes, *benchmarks):
+    return {"measure": of(homes, *(f"benchmarks/{b}/{f}" for b in benchmarks for f in ("items.jsonl", "result.json")))}
+
+
+def compared(homes, first="answer_alpaca_eval"):
+    files = {
+        "answer_alpaca_eval": ("outputs.json", "answered_by.json"),
+        "judge_alpaca_eval": ("annotations.json", "usage.json"),
+        "score_alpaca_eval": ("items.jsonl", "result.json"),
+    }
+    rules = list(files)
+    return {
+        rule: of(homes, *(f"benchmarks/alpaca_eval/{file}" for file in files[rule]))
+        for rule in rules[rules.index(first) :]
+    }
+
+
+def forms(*names, suffixes=("csv", "md", "tex")):
+    return {f"tables/{name}.{suffix}" for name in names for suffix in suffixes}
+
+
+SIGNIFICANCE = {
+    "ifeval": {"tables/main/significance.ifeval.csv"},
+    "choice": {"tables/main/significance.choice.csv"},
+    "alpaca_eval": {"tables/judged/significance.alpaca_eval.csv"},
+}
+ALL_SCORES = {"collect_scores": {"tables/scores.csv"}}
+SWEEP = {"plot_sweep": {"figures/recipes.svg", "figures/recipes.pdf", "figures/recipes.csv"}}
+SHARE = {"plot_share": {"figures/high.svg", "figures/high.pdf", "figures/high.csv"}}
+PLANE = {"plot_projection": {"figures/plane.svg", "figures/plane.pdf", "figures/plane.csv"}}
+
+
+def tables_of(*benchmarks):
+    """What follows from new results of these benchmarks: scores, significance, tables and the sweep."""
+    main = {"ifeval", "choice"} & set(benchmarks)
+    parts = [*(["main"] if main else []), *(["judged"] if "alpaca_eval" in benchmarks else [])]
+    parts += ["recipes"] if "ifeval" in benchmarks else []
+    tables = [part for part in parts if part != "recipes"]
+    return merged(
+        ALL_SCORES,
+        {"collect_scores_of_table": {f"tables/{part}/scores.csv" for part in parts}},
+        {"compare_iterations": set().union(*(SIGNIFICANCE[benchmark] for benchmark in benchmarks))},
+        {"make_table": forms(*tables)},
+        SWEEP if "ifeval" in benchmarks else {},
+    )
+
+
+REPORTS_ON_DATA = {
+    "make_data_table": forms("data"),
+    "make_contamination_table": forms("contamination"),
+    "collect_contamination": {"tables/main/contamination.csv", "tables/judged/contamination.csv"},
+}
+
+
+def from_selection(homes):
+    """What follows from new training sets: everything after them, but for pairs that their checkpoints write."""
+    judged = [home for home in homes if home == ONE]
+    return merged(
+        selected_for(homes),
+        trained(homes),
+        measured(homes, "ifeval", "choice"),
+        compared(judged),
+        tables_of("ifeval", "choice", *(["alpaca_eval"] if judged else [])),
+        REPORTS_ON_DATA,
+    )
+
+
+FROM_ITERATION_ONE = merged(
+    written_by([ONE]), scores_of([(ONE, "current"), (ONE, "base")]), from_selection(SCORED), SHARE
+)
+"""What follows from a new training set of one_base's first iteration, and of the others that are scored."""
+
+NOTHING = {
+    "batch size": Change(CONFIG, "batch_size: 128", "batch_size: 7"),
+    "threads": Change(CONFIG, "threads: 1 ", "threads: 2 "),
+    "micro batch": Change(CONFIG, "micro_batch_size: 16", "micro_batch_size: 4"),
+    "comment": Change("scripts/write_responses.py", "    requests = []\n", "    requests = []  # none yet\n"),
+    "docstring": Change("scripts/isheep/selection.py", '"""Count the pairs', '"""Tell how many pairs'),
+    "formatting": Change("scripts/isheep/prompts.py", "    return [*system", "\n    return [*system"),
+}
+
+CHANGES = {
+    "threshold": Change(CONFIG, "threshold: 8", "threshold: 7", FROM_ITERATION_ONE),
+    "assessment prompt": Change(
+        "config/demo/prompts/assessment/combined_quality.yaml",
+        "Strict expert",
+        "Very strict expert",
+        merged(
+            FROM_ITERATION_ONE,
+            {"assess_pairs": in_shards([BASE], "assessment/combined/current/quality/shard{shard}.jsonl")},
+        ),
+    ),
+    "number of clusters": Change(
+        SMALL,
+        "clusters: 20",
+        "clusters: 21",
+        merged({"cluster_pairs": of([DENSE], "clusters.jsonl")}, from_selection([DENSE])),
+    ),
+    "judge of one recipe": Change(
+        SMALL,
+        "    judge: base\n",
+        "    judge: current\n",
+        from_selection([LAST]),
+    ),
+    "shots of one task": Change(
+        SMALL,
+        "choice: {limit: 40}",
+        "choice: {limit: 40, num_fewshot: 0}",
+        merged(measured((BASE, *TRAINED), "choice"), tables_of("choice")),
+    ),
+    "caption": Change(CONFIG, "caption: The demo world", "caption: A demo world", {"make_table": forms("main")}),
+}

@@ -1,0 +1,172 @@
+"""The paper's matrix: every published cell has its place, and recipes share what they can."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from isheep.config_file import check_files, load_config
+from isheep.matrix import Matrix
+from isheep.published import load_published, published_tables
+from isheep.records import InputError
+
+DEMO = "config/config.yaml"
+PAPER = "config/paper.yaml"
+BIG = "qwen1.5-72b"
+
+
+def matrix_of(file):
+    matrix = Matrix(load_config(yaml.safe_load(Path(file).read_text()), [file]))
+    matrix.check()
+    check_files(matrix.config, matrix.benchmarks())
+    return matrix
+
+
+@pytest.fixture(scope="module")
+def paper():
+    return matrix_of(PAPER)
+
+
+@pytest.fixture
+def demo():
+    return yaml.safe_load(Path(DEMO).read_text())
+
+
+@pytest.mark.parametrize("file", [PAPER, "config/demo_matrix.yaml", "config/published.yaml"])
+def test_shipped_configuration_is_valid(file):
+    matrix_of(file)
+
+
+def test_every_published_cell_has_a_row_and_a_column(paper):
+    declared = {}
+    for name, table in paper.config.tables.items():
+        rows = [row.published for row in paper.rows(table)]
+        columns = [column.published for column in table.columns]
+        declared[name] = {(row, column) for row in rows for column in columns}
+        assert len(rows) == len(set(rows))
+    for name, published in published_tables("config/published").items():
+        printed = {(r, c) for r in published.rows for c in published.columns if published.value(r, c) is not None}
+        assert printed <= declared[name], f"{name}: {printed - declared[name]}"
+
+
+def test_every_published_cell_is_measured_or_says_why_it_cannot_be_compared(paper):
+    measured = paper.grid("results", paper.needed_by_all()).measured
+    for table in paper.config.tables.values():
+        published = load_published(table.published)
+        for row in paper.rows(table):
+            for column in table.columns:
+                if published.value(row.published, column.published) is None:
+                    continue
+                assert column.benchmark in measured[row.model][row.checkpoint], (row.label, column.label)
+        for remarks in (published.remarks(r, c) for r in published.rows for c in published.columns):
+            assert all(remark.text for remark in remarks if not remark.comparable)
+
+
+def test_every_claim_is_about_published_cells(paper):
+    assert len(paper.config.claims) == 6
+    for claim in paper.config.claims.values():
+        table = paper.config.tables[claim.table]
+        published = load_published(table.published)
+        for label in claim.columns:
+            column = next(column.published for column in table.columns if column.label == label)
+            assert published.value(claim.earlier, column) is not None
+            assert published.value(claim.later, column) is not None
+
+
+def test_models_have_the_papers_iterations(paper):
+    iterations = {model: paper.iterations(model, "one_base") for model in paper.config.experiment.models}
+    assert list(iterations.values()) == [3, 3, 3, 3, 4, 6, 3]
+    assert {paper.iterations(BIG, recipe) for recipe in paper.recipes(BIG) if recipe != "one_base"} == {1, 3}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "iteration", "checkpoint"),
+    [
+        ("one_last", 1, "one_base/iter1"),
+        ("total_base", 1, "one_base/iter1"),
+        ("one_last", 2, "one_last/iter2"),
+        ("data_20k", 1, "direct_20k/iter1"),
+        ("data_20k", 2, "data_20k/iter2"),
+        ("threshold_none", 1, "self_instruct/iter1"),
+        ("threshold_none", 2, "threshold_none/iter2"),
+        ("threshold_0", 3, "no_assessment/iter3"),
+        ("quality", 1, "quality/iter1"),
+        ("threshold_6", 1, "threshold_6/iter1"),
+        ("one_base", 0, "base"),
+    ],
+)
+def test_recipes_share_what_cannot_differ_yet(paper, recipe, iteration, checkpoint):
+    assert paper.checkpoint(BIG, recipe, iteration) == checkpoint
+
+
+def test_every_checkpoint_is_trained_by_the_recipe_that_owns_it(paper):
+    for model, checkpoint in paper.trained():
+        recipe, _, iteration = checkpoint.partition("/iter")
+        assert paper.checkpoint(model, recipe, int(iteration)) == checkpoint
+
+
+def test_a_shared_checkpoint_needs_an_owner_with_so_many_iterations(demo):
+    demo["recipes"] |= {
+        "short": {"extends": "one_base", "iterations": 1},
+        "long": {"extends": "one_base", "iterations": 2},
+    }
+    demo["experiment"]["recipes"] = ["short", "long"]
+    matrix = Matrix(load_config(demo, [DEMO]))
+    assert matrix.checkpoint("demo", "long", 1) == "short/iter1"
+    assert matrix.checkpoint("demo", "long", 2) == "long/iter2"
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        pytest.param(
+            {"recipe": "one_bace", "iterations": [1], "label": "x"},
+            "tables.extra.rows.0: found the recipe 'one_bace', but demo goes through one_base, self_instruct; "
+            "did you mean 'one_base'?; add it to models.demo.recipes or experiment.recipes.",
+            id="recipe",
+        ),
+        pytest.param(
+            {"model": "dem", "label": "x"},
+            "tables.extra.rows.0.model: found 'dem', allowed: demo; did you mean 'demo'?.",
+            id="model",
+        ),
+        pytest.param(
+            {"recipe": "self_instruct", "iterations": [1, 2], "label": "x"},
+            "tables.extra.rows.0.iterations: found 2, but self_instruct on demo has iterations 1 to 1; correct it, or "
+            "raise the iterations.",
+            id="iteration",
+        ),
+    ],
+)
+def test_a_row_that_the_experiment_does_not_have_is_one_sentence(demo, change, sentence):
+    demo["tables"]["extra"] = {
+        "caption": "x",
+        "columns": [{"benchmark": "choice", "metric": "acc", "label": "acc"}],
+        "rows": [{"model": "demo"} | change],
+    }
+    with pytest.raises(InputError) as error:
+        Matrix(load_config(demo, [DEMO])).check()
+    assert str(error.value) == sentence
+
+
+def test_a_metric_that_nobody_computes_is_refused_at_the_start(demo):
+    demo["tables"]["main"]["columns"][0] = {"benchmark": "alpaca_eval", "metric": "win_rat", "label": "w"}
+    with pytest.raises(InputError, match=r"tables.main.columns: found 'win_rat', allowed: win_rate, .*did you mean"):
+        load_config(demo, [DEMO])
+
+
+def test_rows_are_measured_by_their_tables_benchmarks_alone(demo):
+    demo = copy.deepcopy(demo)
+    demo["experiment"]["benchmarks"] = ["choice"]
+    demo["tables"] = {
+        "judged": {
+            "caption": "x",
+            "columns": [{"benchmark": "alpaca_eval", "metric": "win_rate", "label": "w"}],
+            "rows": [{"model": "demo", "recipe": "one_base", "iterations": [2], "label": "{iteration}"}],
+        }
+    }
+    matrix = Matrix(load_config(demo, [DEMO]))
+    measured = matrix.grid("results", matrix.needed_by_all()).measured["demo"]
+    assert measured.pop("one_base/iter2") == ("choice", "alpaca_eval")
+    assert set(measured.values()) == {("choice",)}
