@@ -16,6 +16,8 @@ if not workflow.config_settings.configfiles:
 
 include: "rules/common.smk"
 include: "rules/prefetch.smk"
+include: "rules/judges.smk"
+include: "rules/resources.smk"
 include: "rules/base.smk"
 include: "rules/demo.smk"
 include: "rules/instructions.smk"
@@ -23,7 +25,6 @@ include: "rules/responses.smk"
 include: "rules/assessment.smk"
 include: "rules/selection.smk"
 include: "rules/training.smk"
-include: "rules/judges.smk"
 include: "rules/benchmarks.smk"
 include: "rules/alpaca_eval.smk"
 include: "rules/mt_bench.smk"
@@ -32,6 +33,34 @@ include: "rules/report_inputs.smk"
 include: "rules/data.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
+
+
+# Too light for a queue: seconds each, and no model.
+localrules:
+    all,
+    tables,
+    figures,
+    select_instructions,
+    filter_responses,
+    select_pairs,
+    profile_data,
+    list_test_items,
+    check_contamination,
+    take_alpaca_eval_outputs,
+    take_mt_bench_answers,
+    score_alpaca_eval,
+    score_mt_bench,
+    collect_scores,
+    collect_scores_of_table,
+    compare_iterations,
+    collect_contamination,
+    make_table,
+    make_data_table,
+    make_contamination_table,
+    check_claims,
+    plot_sweep,
+    plot_share,
+    plot_projection,
 
 
 rule tables:

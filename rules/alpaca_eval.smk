@@ -25,6 +25,9 @@ rule answer_alpaca_eval:
     threads: CONFIG.runtime.threads
     resources:
         batch_size=CONFIG.runtime.batch_size,
+        gpu=generation_gpu,
+        mem_mb=generation_mem_mb,
+        runtime=generation_runtime(benchmark_requests),
     params:
         code=program_digest("scripts/answer_alpaca_eval.py"),
         engine=ENGINE,
@@ -39,7 +42,7 @@ rule answer_alpaca_eval:
         "python scripts/answer_alpaca_eval.py --checkpoint {input.weights:q} --reference {input.reference:q}"
         " --generator {params.name:q} --sampling {params.sampling:q} {params.prompting}"
         " --raw-suffix {params.raw_suffix:q} --engine {params.engine:q} --seed {params.seed} --threads {threads}"
-        " --batch-size {resources.batch_size} --answered-by {output.answered_by:q}"
+        " --batch-size {resources.batch_size} --gpus {resources.gpu} --answered-by {output.answered_by:q}"
         " --outputs {output.outputs:q} 2> {log:q}"
 
 
@@ -85,11 +88,15 @@ rule judge_alpaca_eval:
         f"{SUBJECT}/logs/benchmarks.{{benchmark}}.judge.benchmark.tsv"
     wildcard_constraints:
         benchmark=any_of(benchmarks_of("alpaca_eval")),
+    localrule: judged_elsewhere("alpaca_eval")
     conda:
         ENGINE_ENVIRONMENT
     threads: CONFIG.runtime.threads
     resources:
         batch_size=CONFIG.runtime.batch_size,
+        gpu=judge_gpu,
+        mem_mb=judge_mem_mb,
+        runtime=judge_runtime,
         judge_concurrency=CONFIG.runtime.judge_concurrency,
         judge_attempts=CONFIG.runtime.judge_attempts,
         judge_timeout=CONFIG.runtime.judge_timeout,

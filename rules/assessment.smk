@@ -26,6 +26,9 @@ rule assess_pairs:
     threads: CONFIG.runtime.threads
     resources:
         batch_size=CONFIG.runtime.batch_size,
+        gpu=generation_gpu,
+        mem_mb=generation_mem_mb,
+        runtime=generation_runtime(CONFIG.instructions.shard_size),
     params:
         code=program_digest("scripts/assess_pairs.py"),
         engine=ENGINE,
@@ -36,7 +39,7 @@ rule assess_pairs:
     shell:
         "python scripts/assess_pairs.py --judge {input.weights:q} --pairs {input.pairs:q} --prompt {input.prompt:q}"
         " --engine {params.engine:q} --sampling {params.sampling:q} --seed {params.seed}"
-        " --threads {threads} --batch-size {resources.batch_size} --scores {output.scores:q} 2> {log:q}"
+        " --threads {threads} --batch-size {resources.batch_size} --gpus {resources.gpu} --scores {output.scores:q} 2> {log:q}"
 
 
 rule measure_perplexity:
@@ -54,6 +57,9 @@ rule measure_perplexity:
     threads: CONFIG.runtime.threads
     resources:
         batch_size=CONFIG.runtime.batch_size,
+        gpu=generation_gpu,
+        mem_mb=generation_mem_mb,
+        runtime=generation_runtime(CONFIG.instructions.shard_size),
     params:
         code=program_digest("scripts/measure_perplexity.py"),
         engine=ENGINE,
@@ -63,7 +69,7 @@ rule measure_perplexity:
     shell:
         "python scripts/measure_perplexity.py --checkpoint {input.weights:q} --pairs {input.pairs:q}"
         " --separator {params.separator:q} --engine {params.engine:q} --threads {threads}"
-        " --batch-size {resources.batch_size} --perplexities {output.perplexities:q} 2> {log:q}"
+        " --batch-size {resources.batch_size} --gpus {resources.gpu} --perplexities {output.perplexities:q} 2> {log:q}"
 
 
 rule embed_pairs:
@@ -81,6 +87,9 @@ rule embed_pairs:
     threads: CONFIG.runtime.threads
     resources:
         batch_size=CONFIG.runtime.batch_size,
+        gpu=generation_gpu,
+        mem_mb=generation_mem_mb,
+        runtime=generation_runtime(CONFIG.instructions.shard_size),
     params:
         code=program_digest("scripts/embed_pairs.py"),
         embedding=EMBEDDING,
@@ -88,4 +97,4 @@ rule embed_pairs:
         "Embed the pairs of {wildcards.owner}, shard {wildcards.shard}"
     shell:
         "python scripts/embed_pairs.py --checkpoint {input.weights:q} --pairs {input.pairs:q} {params.embedding}"
-        " --threads {threads} --batch-size {resources.batch_size} --vectors {output.vectors:q} 2> {log:q}"
+        " --threads {threads} --batch-size {resources.batch_size} --gpus {resources.gpu} --vectors {output.vectors:q} 2> {log:q}"

@@ -24,6 +24,9 @@ rule measure:
     threads: CONFIG.runtime.threads
     resources:
         batch_size=CONFIG.runtime.batch_size,
+        gpu=generation_gpu,
+        mem_mb=generation_mem_mb,
+        runtime=generation_runtime(benchmark_requests),
     params:
         code=program_digest("scripts/measure.py"),
         engine=ENGINE,
@@ -37,7 +40,7 @@ rule measure:
         "python scripts/measure.py --checkpoint {input.weights:q} --benchmark {wildcards.benchmark}"
         " --task {params.task:q} --task-files {input.task_files:q} {params.prompting} {params.flags}"
         " --engine {params.engine:q} --seed {params.seed} --threads {threads}"
-        " --batch-size {resources.batch_size} --items {output.responses:q} --result {output.result:q} 2> {log:q}"
+        " --batch-size {resources.batch_size} --gpus {resources.gpu} --items {output.responses:q} --result {output.result:q} 2> {log:q}"
 
 
 rule measure_published:

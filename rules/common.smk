@@ -14,7 +14,7 @@ from pathlib import Path
 
 from isheep.config_file import check_files, load_config
 from isheep.digest import program_digest
-from isheep.matrix import Matrix
+from isheep.matrix import Matrix, recipe_and_iteration
 from isheep.records import InputError
 from isheep.seeds import derive_seed
 from isheep.selection import METHODS_WITH_CLUSTERS, METHODS_WITH_PERPLEXITIES
@@ -81,8 +81,19 @@ def weights_of(model, seed, checkpoint):
     return f"{home}/weights"
 
 
+def checkpoint_of(model, seed, checkpoint):
+    """What an engine opens: the folder of a checkpoint's full weights; or its adapter, and the weights below it."""
+    recipe, iteration = recipe_and_iteration(checkpoint)
+    if iteration:
+        settings = CONFIG.recipes[recipe]
+        on_base = settings.start_from == "base" or iteration == 1
+        if settings.training.method == "lora" and on_base and CONFIG.engine.adapters == "served":
+            return [f"{RESULTS}/{model}/seed{seed}/{checkpoint}/adapter", weights_of(model, seed, "base")]
+    return [weights_of(model, seed, checkpoint)]
+
+
 def checkpoint_weights(wildcards):
-    return weights_of(wildcards.model, wildcards.seed, wildcards.owner)
+    return checkpoint_of(wildcards.model, wildcards.seed, wildcards.owner)
 
 
 def shipped_folder(wildcards):
@@ -91,7 +102,7 @@ def shipped_folder(wildcards):
 
 def judge_weights(wildcards):
     judge = "base" if wildcards.judge == "base" else wildcards.owner
-    return weights_of(wildcards.model, wildcards.seed, judge)
+    return checkpoint_of(wildcards.model, wildcards.seed, judge)
 
 
 def previous_checkpoint(wildcards, iteration=None):
@@ -179,9 +190,7 @@ def their_scores(wildcards):
     return [
         file
         for criterion in criteria
-        for file in of_sources(
-            f"assessment/{recipe.assessment}/{{judge}}/{criterion}/shard{{shard}}.jsonl", wildcards
-        )
+        for file in of_sources(f"assessment/{recipe.assessment}/{{judge}}/{criterion}/shard{{shard}}.jsonl", wildcards)
     ]
 
 

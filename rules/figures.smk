@@ -73,6 +73,7 @@ rule embed_reference:
     threads: CONFIG.runtime.threads
     resources:
         batch_size=CONFIG.runtime.batch_size,
+        gpu=lambda wildcards: generation_gpus(CONFIG.figures[wildcards.figure].model),
     params:
         code=program_digest("scripts/embed_pairs.py"),
         embedding=EMBEDDING,
@@ -83,6 +84,7 @@ rule embed_reference:
     shell:
         "python scripts/embed_pairs.py --checkpoint {input.weights:q} --reference {input.reference:q} {params.embedding}"
         " --sample {params.sample} --seed {params.seed} --threads {threads} --batch-size {resources.batch_size}"
+        " --gpus {resources.gpu}"
         " --vectors {output.vectors:q} 2> {log:q}"
 
 

@@ -22,6 +22,9 @@ rule write_instructions:
     threads: CONFIG.runtime.threads
     resources:
         batch_size=CONFIG.runtime.batch_size,
+        gpu=generation_gpu,
+        mem_mb=generation_mem_mb,
+        runtime=generation_runtime(CONFIG.instructions.prompts_per_shard),
     params:
         code=program_digest("scripts/write_instructions.py"),
         engine=ENGINE,
@@ -35,7 +38,7 @@ rule write_instructions:
         "python scripts/write_instructions.py --checkpoint {input.weights:q} --seed-tasks {input.seed_tasks:q}"
         " --meta-prompt {input.meta_prompt:q} --demonstrations {params.demonstrations} --prompts {params.prompts}"
         " --engine {params.engine:q} --sampling {params.sampling:q} --seed {params.seed}"
-        " --threads {threads} --batch-size {resources.batch_size}"
+        " --threads {threads} --batch-size {resources.batch_size} --gpus {resources.gpu}"
         " --continuations {output.continuations:q} 2> {log:q}"
 
 

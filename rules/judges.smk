@@ -34,6 +34,12 @@ def answers_to_judge(name):
     return answers
 
 
+def judged_elsewhere(kind):
+    """Whether APIs judge all benchmarks of a kind: their jobs need a network, and no machine of the cluster."""
+    judges = [CONFIG.judges[CONFIG.benchmarks[name].judge] for name in benchmarks_of(kind)]
+    return all(judge.api for judge in judges)
+
+
 def own_model_of_judge(wildcards):
     """The base model that judges; None for an API, or where published judgments are taken."""
     return None if published_judgments(wildcards) else CONFIG.judges[benchmark(wildcards).judge].model
@@ -72,6 +78,7 @@ def judgment_source(wildcards, resources):
             "judge-weights": judge_weights_of_our_own(wildcards) or None,
             "engine": ENGINE if judge.model else None,
             "batch-size": resources.batch_size,
+            "gpus": resources.gpu,
             "concurrency": resources.judge_concurrency,
             "attempts": resources.judge_attempts,
             "timeout": resources.judge_timeout,

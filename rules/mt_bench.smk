@@ -25,6 +25,9 @@ rule answer_mt_bench:
     threads: CONFIG.runtime.threads
     resources:
         batch_size=CONFIG.runtime.batch_size,
+        gpu=generation_gpu,
+        mem_mb=generation_mem_mb,
+        runtime=generation_runtime(benchmark_requests),
     params:
         code=program_digest("scripts/answer_mt_bench.py"),
         engine=ENGINE,
@@ -40,7 +43,7 @@ rule answer_mt_bench:
         "python scripts/answer_mt_bench.py --checkpoint {input.weights:q} --questions {input.questions:q}"
         " --model-id {params.name:q} --temperatures {params.temperatures:q} --max-tokens {params.max_tokens}"
         " {params.prompting} --raw-suffix {params.raw_suffix:q} --engine {params.engine:q} --seed {params.seed}"
-        " --threads {threads} --batch-size {resources.batch_size} --answered-by {output.answered_by:q}"
+        " --threads {threads} --batch-size {resources.batch_size} --gpus {resources.gpu} --answered-by {output.answered_by:q}"
         " --answers {output.answers:q} 2> {log:q}"
 
 
@@ -87,11 +90,15 @@ rule judge_mt_bench:
         f"{SUBJECT}/logs/benchmarks.{{benchmark}}.judge.benchmark.tsv"
     wildcard_constraints:
         benchmark=any_of(benchmarks_of("mt_bench")),
+    localrule: judged_elsewhere("mt_bench")
     conda:
         ENGINE_ENVIRONMENT
     threads: CONFIG.runtime.threads
     resources:
         batch_size=CONFIG.runtime.batch_size,
+        gpu=judge_gpu,
+        mem_mb=judge_mem_mb,
+        runtime=judge_runtime,
         judge_concurrency=CONFIG.runtime.judge_concurrency,
         judge_attempts=CONFIG.runtime.judge_attempts,
         judge_timeout=CONFIG.runtime.judge_timeout,

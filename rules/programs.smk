@@ -24,6 +24,9 @@ rule write_programs:
     threads: CONFIG.runtime.threads
     resources:
         batch_size=CONFIG.runtime.batch_size,
+        gpu=generation_gpu,
+        mem_mb=generation_mem_mb,
+        runtime=generation_runtime(benchmark_requests),
     params:
         code=program_digest("scripts/write_programs.py"),
         engine=ENGINE,
@@ -36,7 +39,7 @@ rule write_programs:
     shell:
         "python scripts/write_programs.py --checkpoint {input.weights:q} --problems {input.problems:q}"
         " {params.problems} {params.sampling} {params.prompting} --engine {params.engine:q} --seed {params.seed}"
-        " --threads {threads} --batch-size {resources.batch_size} --answered-by {output.answered_by:q}"
+        " --threads {threads} --batch-size {resources.batch_size} --gpus {resources.gpu} --answered-by {output.answered_by:q}"
         " --samples {output.samples:q} 2> {log:q}"
 
 

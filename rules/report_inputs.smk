@@ -19,8 +19,7 @@ def of_trained(file, checkpoints=None):
         {
             "model": model,
             "seed": seed,
-            "recipe": checkpoint.split("/")[0],
-            "iteration": int(checkpoint.rpartition("iter")[2]),
+            **dict(zip(("recipe", "iteration"), recipe_and_iteration(checkpoint))),
             "path": f"{RESULTS}/{model}/seed{seed}/{checkpoint}/{file}",
         }
         for model, checkpoint in (MATRIX.trained() if checkpoints is None else checkpoints)
@@ -137,12 +136,16 @@ def sweep_points(wildcards):
 def ledgers_of_figure(wildcards):
     """The ledgers of the iterations in a figure of kind share."""
     figure = CONFIG.figures[wildcards.figure]
+    ledger = f"{CHECKPOINT}/ledger.jsonl"
     return [
         {
             "iteration": iteration,
             "seed": seed,
-            "path": f"{RESULTS}/{figure.model}/seed{seed}"
-            f"/{MATRIX.checkpoint(figure.model, figure.recipe, iteration)}/ledger.jsonl",
+            "path": ledger.format(
+                model=figure.model,
+                seed=seed,
+                owner=MATRIX.checkpoint(figure.model, figure.recipe, iteration),
+            ),
         }
         for iteration in figure.iterations
         for seed in CONFIG.experiment.seeds

@@ -20,6 +20,9 @@ rule write_responses:
     threads: CONFIG.runtime.threads
     resources:
         batch_size=CONFIG.runtime.batch_size,
+        gpu=generation_gpu,
+        mem_mb=generation_mem_mb,
+        runtime=generation_runtime(CONFIG.instructions.shard_size),
     params:
         code=program_digest("scripts/write_responses.py"),
         engine=ENGINE,
@@ -33,7 +36,7 @@ rule write_responses:
         "python scripts/write_responses.py --checkpoint {input.weights:q} --instructions {input.instructions:q}"
         " {params.prompting} --separator {params.separator:q}"
         " --engine {params.engine:q} --sampling {params.sampling:q} --seed {params.seed}"
-        " --threads {threads} --batch-size {resources.batch_size} --responses {output.responses:q} 2> {log:q}"
+        " --threads {threads} --batch-size {resources.batch_size} --gpus {resources.gpu} --responses {output.responses:q} 2> {log:q}"
 
 
 rule filter_responses:

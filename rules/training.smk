@@ -1,8 +1,8 @@
 # Training: supervised fine-tuning of the base (or last) weights on the selected pairs.
 #
 # needs    weights to start from, <recipe>/iter<t>/training_set.jsonl
-# writes   <recipe>/iter<t>/adapter/    LoRA recipes: what was learned
-#          <recipe>/iter<t>/weights/    full weights; of LoRA recipes merged when a consumer needs them, then removed
+# writes   <recipe>/iter<t>/adapter/    LoRA recipes: what was learned; engines run it on the weights it was trained on
+#          <recipe>/iter<t>/weights/    full weights; of LoRA recipes merged where they are needed, then removed
 
 
 rule train_adapter:
@@ -22,6 +22,10 @@ rule train_adapter:
     threads: CONFIG.runtime.threads
     resources:
         micro_batch_size=CONFIG.runtime.micro_batch_size,
+        gpu=training_gpu,
+        layout=training_layout,
+        mem_mb=training_mem_mb,
+        runtime=training_runtime,
     params:
         code=program_digest("scripts/train.py"),
         training=training_settings,
@@ -31,10 +35,10 @@ rule train_adapter:
     message:
         "Train {wildcards.recipe}, iteration {wildcards.iteration}"
     shell:
-        "accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no"
-        " scripts/train.py --weights {input.weights:q} --training-set {input.training_set:q}"
+        "python scripts/launch_training.py --layout {resources.layout} --gpus {resources.gpu} --threads {threads} --"
+        " --weights {input.weights:q} --training-set {input.training_set:q}"
         " --training {params.training:q} --separator {params.separator:q} {params.system_prompt}"
-        " --seed {params.seed} --threads {threads} --micro-batch-size {resources.micro_batch_size}"
+        " --seed {params.seed} --micro-batch-size {resources.micro_batch_size}"
         " --output {output.trained:q} 2> {log:q}"
 
 
@@ -52,6 +56,10 @@ rule merge_adapter:
         recipe=any_of(recipes_trained_by("lora")),
     conda:
         "../envs/training.yaml"
+    resources:
+        mem_mb=merging_mem_mb,
+        runtime=merging_runtime,
+        disk_mb=merging_disk_mb,
     params:
         code=program_digest("scripts/merge_adapter.py"),
     message:

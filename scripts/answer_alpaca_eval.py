@@ -16,6 +16,7 @@ from isheep.provenance import (
 from isheep.records import unfinished_folder, write_json
 from isheep.seeds import derive_seed
 from isheep.writing import (
+    add_checkpoint_argument,
     add_engine_arguments,
     add_prompting_arguments,
     add_sampling_argument,
@@ -78,7 +79,7 @@ parser = argparse.ArgumentParser(description=__doc__, parents=[shared])
 add_engine_arguments(parser)
 add_sampling_argument(parser)
 add_prompting_arguments(parser)
-parser.add_argument("--checkpoint", type=Path, required=True, help="folder with the weights that answer")
+add_checkpoint_argument(parser, "--checkpoint", "folder with the weights that answer")
 parser.add_argument("--generator", required=True, help="name of the checkpoint in the outputs")
 parser.add_argument("--raw-suffix", default="", help="text put after an instruction that is answered raw")
 

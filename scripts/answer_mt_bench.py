@@ -15,7 +15,7 @@ from isheep.provenance import (
 )
 from isheep.records import unfinished_folder, write_jsonl
 from isheep.seeds import derive_seed
-from isheep.writing import add_engine_arguments, add_prompting_arguments, open_requested_engine
+from isheep.writing import add_checkpoint_argument, add_engine_arguments, add_prompting_arguments, open_requested_engine
 
 
 def answer(arguments: argparse.Namespace) -> None:
@@ -86,7 +86,7 @@ shared.add_argument("--answers", type=Path, required=True, help="JSON Lines to w
 parser = argparse.ArgumentParser(description=__doc__, parents=[shared])
 add_engine_arguments(parser)
 add_prompting_arguments(parser)
-parser.add_argument("--checkpoint", type=Path, required=True, help="folder with the weights that answer")
+add_checkpoint_argument(parser, "--checkpoint", "folder with the weights that answer")
 parser.add_argument("--model-id", required=True, help="name of the checkpoint in the answers")
 parser.add_argument("--temperatures", required=True, help="temperature by category, JSON")
 parser.add_argument("--max-tokens", type=int, required=True, help="the most tokens of an answer")

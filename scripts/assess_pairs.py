@@ -9,6 +9,7 @@ from isheep.engine import Request, Sampling
 from isheep.records import read_jsonl
 from isheep.seeds import derive_seed
 from isheep.writing import (
+    add_checkpoint_argument,
     add_engine_arguments,
     add_sampling_argument,
     complete_and_publish,
@@ -46,7 +47,7 @@ def main(arguments: argparse.Namespace) -> None:
 parser = argparse.ArgumentParser(description=__doc__)
 add_engine_arguments(parser)
 add_sampling_argument(parser)
-parser.add_argument("--judge", type=Path, required=True, help="folder with the weights that judge")
+add_checkpoint_argument(parser, "--judge", "folder with the weights that judge")
 parser.add_argument("--pairs", type=Path, required=True, help="JSON Lines: id, instruction, input, response")
 parser.add_argument("--prompt", type=Path, required=True, help="prompt file of one criterion")
 parser.add_argument("--scores", type=Path, required=True, help="JSON Lines to write, one row a judged pair")

@@ -35,9 +35,10 @@ def main(arguments: argparse.Namespace) -> None:
     ]
     sheet = make_sheet(places, reports)
     pandas.DataFrame(rows, columns=COLUMNS).to_csv(arguments.csv, index=False)
-    arguments.markdown.write_text(as_markdown(sheet), encoding="utf-8")
-    arguments.latex.write_text(as_latex(sheet), encoding="utf-8")
-    print(f"{arguments.markdown}: {len(reports)} training sets")
+    for path, written in ((arguments.markdown, as_markdown), (arguments.latex, as_latex)):
+        if path:
+            path.write_text(written(sheet), encoding="utf-8")
+    print(f"{arguments.csv}: {len(reports)} training sets")
 
 
 def read_report(path: str) -> dict:
@@ -81,8 +82,8 @@ def notes(reports: list[dict], benchmarks: list[str]) -> list[str]:
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--reports", required=True, help="JSON list: model, seed, recipe, iteration, path")
 parser.add_argument("--csv", type=Path, required=True, help="csv to write: a row per training set and benchmark")
-parser.add_argument("--markdown", type=Path, required=True, help="Markdown to write")
-parser.add_argument("--latex", type=Path, required=True, help="LaTeX to write")
+parser.add_argument("--markdown", type=Path, help="Markdown to write")
+parser.add_argument("--latex", type=Path, help="LaTeX to write")
 
 if __name__ == "__main__":
     program.run(main, parser)

@@ -7,16 +7,19 @@ import argparse
 from pathlib import Path
 
 from isheep import program
+from isheep.devices import claim_devices
 from isheep.embedding import EmbeddingSettings, embed_texts
 from isheep.pairs import pair_text
 from isheep.records import InputError, read_jsonl
 from isheep.reference import sample_reference
 from isheep.vectors import write_vectors
+from isheep.writing import add_checkpoint_argument
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Write the ids and the vectors of the pairs that broke no rule, or of the sample."""
     pairs = chosen_pairs(arguments)
+    claim_devices(arguments.gpus)
     settings = EmbeddingSettings(pooling=arguments.pooling, max_length=arguments.max_length, dtype=arguments.dtype)
     vectors = embed_texts(
         arguments.checkpoint,
@@ -24,6 +27,7 @@ def main(arguments: argparse.Namespace) -> None:
         settings,
         batch_size=arguments.batch_size,
         threads=arguments.threads,
+        base=arguments.base_weights,
     )
     write_vectors(arguments.vectors, [pair["id"] for pair in pairs], vectors)
     print(f"{arguments.vectors}: {len(pairs)} vectors of {vectors.shape[1]} numbers")
@@ -41,7 +45,7 @@ def chosen_pairs(arguments: argparse.Namespace) -> list[dict]:
 DEFAULTS = EmbeddingSettings()
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--checkpoint", type=Path, required=True, help="folder with the weights that read the texts")
+add_checkpoint_argument(parser, "--checkpoint", "folder with the weights that read the texts")
 source = parser.add_mutually_exclusive_group(required=True)
 source.add_argument("--pairs", type=Path, help="JSON Lines: id, instruction, input, response, rejected_by")
 source.add_argument("--reference", type=Path, help="instruction data, JSON Lines or one JSON list")
@@ -52,6 +56,7 @@ parser.add_argument("--pooling", choices=("mean", "last"), default=DEFAULTS.pool
 parser.add_argument("--max-length", type=int, default=DEFAULTS.max_length, help="tokens of a text that are read")
 parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default=DEFAULTS.dtype)
 parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+parser.add_argument("--gpus", type=int, default=0, help="GPUs to claim for the model; 0: on the CPU")
 parser.add_argument("--batch-size", type=int, default=16, help="texts read at once")
 parser.add_argument("--vectors", type=Path, required=True, help="npz file to write: ids and vectors")
 

@@ -99,8 +99,7 @@ parser.add_argument(
     type=Path,
     nargs="*",
     default=[],
-    help="lm_eval: files of a task that does not come with lm-eval; alpaca_eval: reference outputs; mt_bench: questions;"
-    " programs: problems",
+    help="lm_eval: the files of our own tasks; alpaca_eval: reference outputs; mt_bench: questions; programs: problems",
 )
 parser.add_argument("--task", help="lm-eval's name of the task or group, for lm_eval")
 parser.add_argument("--hub-data", help="hub cache with the data sets that were fetched, for lm_eval")

@@ -24,7 +24,7 @@ from isheep.lm_eval_tasks import (
 )
 from isheep.provenance import ENGINE_PACKAGES, checkpoint_asked, file_taken, installed_versions
 from isheep.records import InputError, unfinished_folder, write_json, write_jsonl
-from isheep.writing import add_engine_arguments, add_prompting_arguments, open_requested_engine
+from isheep.writing import add_checkpoint_argument, add_engine_arguments, add_prompting_arguments, open_requested_engine
 
 VERSIONS_OF = ("lm_eval", "datasets", "nltk", "langdetect", *ENGINE_PACKAGES)
 
@@ -192,7 +192,7 @@ shared.add_argument("--result", type=Path, required=True, help="JSON to write: t
 parser = argparse.ArgumentParser(description=__doc__, parents=[shared])
 add_engine_arguments(parser)
 add_prompting_arguments(parser)
-parser.add_argument("--checkpoint", type=Path, required=True, help="folder with the weights that are measured")
+add_checkpoint_argument(parser, "--checkpoint", "folder with the weights that are measured")
 parser.add_argument("--raw-suffix", default="", help="text put after a prompt that is answered raw")
 
 take_parser = argparse.ArgumentParser(description=take.__doc__, parents=[shared])

@@ -8,7 +8,7 @@ from isheep.journal import Journal
 from isheep.pairs import pair_text
 from isheep.perplexity import TextPerplexity, measure_perplexities
 from isheep.records import read_jsonl, unfinished_folder, write_jsonl
-from isheep.writing import add_scoring_arguments, open_requested_engine
+from isheep.writing import add_checkpoint_argument, add_scoring_arguments, open_requested_engine
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -41,7 +41,7 @@ def perplexity_row(pair: dict, response: TextPerplexity, whole: TextPerplexity) 
 
 parser = argparse.ArgumentParser(description=__doc__)
 add_scoring_arguments(parser)
-parser.add_argument("--checkpoint", type=Path, required=True, help="folder with the weights that judge")
+add_checkpoint_argument(parser, "--checkpoint", "folder with the weights that judge")
 parser.add_argument("--pairs", type=Path, required=True, help="JSON Lines: id, instruction, input, response")
 parser.add_argument("--separator", required=True, help="text between an instruction and its input")
 parser.add_argument("--perplexities", type=Path, required=True, help="JSON Lines to write, one row a pair")

@@ -8,13 +8,16 @@ again, goes on from the last step that it saved.
 import argparse
 import shutil
 import sys
+from collections.abc import Iterator
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
 import torch
 from accelerate import PartialState
+from accelerate.data_loader import SeedableRandomSampler
 from datasets import Dataset, concatenate_datasets
 from peft import LoraConfig
+from torch.utils.data import Sampler
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, set_seed
 from transformers.integrations.fsdp import is_fsdp_enabled
 from trl import SFTConfig, SFTTrainer
@@ -35,7 +38,7 @@ def main(arguments: argparse.Namespace) -> None:
     accumulation = accumulated_batches(settings, arguments.micro_batch_size, PartialState().num_processes)
     examples = training_examples(arguments, settings)
     saved_steps = unfinished_folder(arguments.output)
-    trainer = SFTTrainer(
+    trainer = PairTrainer(
         model=load_weights(arguments.weights, settings),
         args=trainer_settings(arguments, settings, saved_steps, accumulation),
         train_dataset=examples["train"],
@@ -43,6 +46,7 @@ def main(arguments: argparse.Namespace) -> None:
         processing_class=AutoTokenizer.from_pretrained(arguments.weights),
         peft_config=adapter_settings(settings),
     )
+    trainer.pairs = len(trainer.train_dataset)
     trainer.train_dataset = whole_batches(trainer.train_dataset, settings.batch_size)
     with redirect_stdout(sys.stderr):  # the trainer's progress belongs in the log
         trainer.train(resume_from_checkpoint=last_saved_step(saved_steps))
@@ -50,6 +54,37 @@ def main(arguments: argparse.Namespace) -> None:
     if PartialState().is_main_process:
         shutil.rmtree(saved_steps, ignore_errors=True)
         print(f"{arguments.output}: trained on {len(examples['train'])} pairs, {trainer.state.global_step} steps")
+
+
+class EpochOrder(Sampler):
+    """Positions of an epoch's rows: those of the pairs, in an order drawn from seed and epoch, then those that fill up.
+
+    The same for any number of processes, and the pairs' order is the one that accelerate draws for them alone.
+    """
+
+    def __init__(self, pairs: int, rows: int, seed: int):
+        self._pairs, self._rows = SeedableRandomSampler(range(pairs), data_seed=seed), rows
+
+    def __iter__(self) -> Iterator[int]:
+        yield from self._pairs
+        yield from range(len(self._pairs), self._rows)
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by accelerate at the beginning of each epoch."""
+        self._pairs.set_epoch(epoch)
+
+
+class PairTrainer(SFTTrainer):
+    """TRL's trainer, on pairs in the order of EpochOrder. `pairs`: how many of the rows are pairs."""
+
+    pairs: int
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> EpochOrder:
+        rows = self.train_dataset if train_dataset is None else train_dataset
+        return EpochOrder(self.pairs, len(rows), self.args.data_seed)
 
 
 def accumulated_batches(settings: TrainingSettings, micro_batch_size: int, processes: int) -> int:

@@ -9,6 +9,7 @@ from isheep.engine import Request, Sampling
 from isheep.prompts import instruction_prompt, load_meta_prompt, load_seed_tasks
 from isheep.seeds import derive_seed
 from isheep.writing import (
+    add_checkpoint_argument,
     add_engine_arguments,
     add_sampling_argument,
     complete_and_publish,
@@ -42,7 +43,7 @@ def main(arguments: argparse.Namespace) -> None:
 parser = argparse.ArgumentParser(description=__doc__)
 add_engine_arguments(parser)
 add_sampling_argument(parser)
-parser.add_argument("--checkpoint", type=Path, required=True, help="folder with the weights that write")
+add_checkpoint_argument(parser, "--checkpoint", "folder with the weights that write")
 parser.add_argument("--seed-tasks", type=Path, required=True, help="seed tasks, Self-Instruct format")
 parser.add_argument("--meta-prompt", type=Path, required=True, help="text with the placeholder {demonstrations}")
 parser.add_argument("--demonstrations", type=int, required=True, help="seed tasks shown in a prompt")

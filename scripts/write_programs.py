@@ -23,6 +23,7 @@ from isheep.provenance import (
 from isheep.records import write_jsonl
 from isheep.seeds import derive_seed
 from isheep.writing import (
+    add_checkpoint_argument,
     add_engine_arguments,
     add_prompting_arguments,
     complete_and_publish,
@@ -82,7 +83,7 @@ shared.add_argument("--samples", type=Path, required=True, help="JSON Lines to w
 parser = argparse.ArgumentParser(description=__doc__, parents=[shared])
 add_engine_arguments(parser)
 add_prompting_arguments(parser)
-parser.add_argument("--checkpoint", type=Path, required=True, help="folder with the weights that write")
+add_checkpoint_argument(parser, "--checkpoint", "folder with the weights that write")
 parser.add_argument("--shots", type=int, nargs="*", default=[], help="numbers of the problems shown with solutions")
 parser.add_argument("--samples-per-problem", type=int, default=1, help="programs written for each problem")
 parser.add_argument("--temperature", type=float, default=0.0, help="0 takes the most likely token")

@@ -9,6 +9,7 @@ from isheep.prompts import chat_messages, response_prompt
 from isheep.records import read_jsonl
 from isheep.seeds import derive_seed
 from isheep.writing import (
+    add_checkpoint_argument,
     add_engine_arguments,
     add_prompting_arguments,
     add_sampling_argument,
@@ -42,7 +43,7 @@ parser = argparse.ArgumentParser(description=__doc__)
 add_engine_arguments(parser)
 add_sampling_argument(parser)
 add_prompting_arguments(parser)
-parser.add_argument("--checkpoint", type=Path, required=True, help="folder with the weights that answer")
+add_checkpoint_argument(parser, "--checkpoint", "folder with the weights that answer")
 parser.add_argument("--instructions", type=Path, required=True, help="JSON Lines: id, instruction, input")
 parser.add_argument("--separator", required=True, help="text between an instruction and its input")
 parser.add_argument("--responses", type=Path, required=True, help="JSON Lines to write, one row an instruction")

@@ -13,6 +13,7 @@ from isheep.claims import ClaimSettings
 from isheep.embedding import EmbeddingSettings
 from isheep.engine import EngineSettings, Sampling
 from isheep.figures import FigureSettings
+from isheep.hardware import HardwareSettings
 from isheep.instructions import InstructionFilters
 from isheep.judges import JudgeSettings
 from isheep.responses import ResponseRules
@@ -203,6 +204,8 @@ class Config(Settings):
     """The program that writes every text."""
     runtime: RuntimeSettings = RuntimeSettings()
     """What cannot change a result."""
+    hardware: HardwareSettings = HardwareSettings()
+    """The machines that jobs run on; it cannot change a result either."""
     instructions: InstructionSettings = InstructionSettings()
     """How a checkpoint writes instructions."""
     responses: ResponseSettings = ResponseSettings()

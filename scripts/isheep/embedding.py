@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from isheep.engine import Progress
+from isheep.identity import full_weights, is_adapter
 from isheep.records import InputError
 from isheep.settings import Settings
 
@@ -28,20 +29,27 @@ class EmbeddingSettings(Settings):
 
 
 def embed_texts(
-    checkpoint: Path, texts: Sequence[str], settings: EmbeddingSettings, *, batch_size: int, threads: int
+    checkpoint: Path,
+    texts: Sequence[str],
+    settings: EmbeddingSettings,
+    *,
+    batch_size: int,
+    threads: int,
+    base: Path | None = None,
 ) -> "np.ndarray":
     """Return one vector a text, (texts, hidden) in float32, in the order of `texts`.
 
-    No special token is added to a text. The model is spread over all GPUs that are visible, or runs on the CPU.
+    base: of a checkpoint that is an adapter, the weights that it was trained on; they are merged in memory. The model
+    is spread over all GPUs that are visible, or runs on the CPU.
     batch_size and threads change a vector in its last bits at most. Raises InputError for a text without tokens, for
-    a max_length beyond the checkpoint's own, and for vectors that are not finite.
+    a max_length beyond the checkpoint's own, for vectors that are not finite, and as `full_weights` does.
     """
     import numpy as np
     import torch
 
     rows = _encode(checkpoint, texts, settings.max_length)
     torch.set_num_threads(threads)
-    model = _load_model(checkpoint, settings)
+    model = _load_model(checkpoint, base, settings)
     vectors = np.zeros((len(rows), model.config.hidden_size), np.float32)
     progress = Progress("embedded texts", len(rows), "tokens")
     order = sorted(range(len(rows)), key=lambda index: len(rows[index]), reverse=True)
@@ -72,20 +80,27 @@ def _encode(checkpoint: Path, texts: Sequence[str], max_length: int) -> list[lis
     return [ids[:max_length] for ids in encoded]
 
 
-def _load_model(checkpoint: Path, settings: EmbeddingSettings) -> "torch.nn.Module":
+def _load_model(checkpoint: Path, base: Path | None, settings: EmbeddingSettings) -> "torch.nn.Module":
     """The layers without the one that predicts tokens, ready to read."""
     import torch
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
     from transformers.utils import logging
 
-    limit = AutoConfig.from_pretrained(checkpoint).max_position_embeddings
+    weights = full_weights(checkpoint, base)
+    limit = AutoConfig.from_pretrained(weights).max_position_embeddings
     if settings.max_length > limit:
         raise InputError(
             f"max_length is {settings.max_length}, but {checkpoint} was built for at most {limit} tokens; lower it."
         )
     logging.disable_progress_bar()
     device_map = "auto" if torch.cuda.is_available() else None
-    return AutoModel.from_pretrained(checkpoint, dtype=settings.dtype, device_map=device_map).eval()
+    if not is_adapter(checkpoint):
+        return AutoModel.from_pretrained(checkpoint, dtype=settings.dtype, device_map=device_map).eval()
+    # An adapter was trained on the model with the layer that predicts tokens, and names its layers after it.
+    from peft import PeftModel
+
+    whole = AutoModelForCausalLM.from_pretrained(weights, dtype=settings.dtype, device_map=device_map)
+    return PeftModel.from_pretrained(whole, checkpoint).merge_and_unload().base_model.eval()
 
 
 def _embed_batch(model: "torch.nn.Module", rows: list[list[int]], pooling: str) -> "torch.Tensor":

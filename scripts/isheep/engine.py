@@ -61,6 +61,11 @@ class EngineSettings(Settings):
     max_model_len: int | None = Field(None, gt=0)
     """The most tokens of prompt and completion together; null takes the checkpoint's own limit."""
 
+    adapters: Literal["served", "merged"] = "served"
+    """How checkpoints of LoRA recipes are run. served: the adapter on the weights it was trained on, which takes no
+    disk and no time beforehand. merged: full weights are made first and kept for a while; then the engine writes
+    somewhat faster."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -68,7 +73,8 @@ class Request:
 
     id: str
     prompt: str | Sequence[dict[str, str]]
-    """A string is continued as it is: no chat template, no special tokens added. Messages, each with `role`
+    """A string is continued as it is, without a chat template, behind the token that the tokenizer puts at a text's
+    beginning, if any (Llama 3 has one, Qwen none). Messages, each with `role`
     and `content`, go through the checkpoint's own chat template, with the assistant's turn opened."""
     sampling: Sampling
     seed: int
@@ -224,7 +230,10 @@ class Engine(ABC):
                     "chat_template.jinja to it or query it with plain text."
                 )
             prompt = self.tokenizer.apply_chat_template(list(prompt), tokenize=False, add_generation_prompt=True)
-        return self.tokenizer.encode(prompt, add_special_tokens=False)
+            return self.tokenizer.encode(prompt, add_special_tokens=False)
+        # A prompt that lm-eval has put into the chat template begins with that token already.
+        begun = self.tokenizer.bos_token is not None and prompt.startswith(self.tokenizer.bos_token)
+        return self.tokenizer.encode(prompt, add_special_tokens=not begun)
 
     def _encode(self, requests: list[Request]) -> list[EncodedRequest]:
         require_unique_ids(requests)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from isheep.engine import Completer, Completion, EngineSettings, Request, open_engine
+from isheep.engine import Completer, Completion, Request
 from isheep.engine_api import ApiEngine, ApiSettings
 from isheep.records import InputError
 from isheep.settings import Settings
+from isheep.writing import open_requested_engine
 
 
 class JudgeSettings(Settings):
@@ -54,10 +55,12 @@ def add_judge_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", help="settings of the engine that runs a judge that is a model, JSON")
     parser.add_argument("--seed", type=int, required=True, help="seed of this job; every request derives its own")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of a judge that is a model")
+    parser.add_argument("--gpus", type=int, default=0, help="GPUs to claim for a judge that is a model; 0: on the CPU")
     parser.add_argument("--batch-size", type=int, default=128, help="prompts that it judges at once")
     parser.add_argument("--concurrency", type=int, default=8, help="requests to an API at the same time")
     parser.add_argument("--attempts", type=int, default=6, help="how often a request to an API is tried")
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds to wait for an answer of an API")
+    parser.set_defaults(base_weights=None)
     parser.add_argument(
         "--spending-limit",
         type=int,
@@ -86,11 +89,7 @@ def open_requested_judge(arguments: argparse.Namespace, journal: Path) -> Judge:
         return Judge(settings, judge)
     if arguments.judge_weights is None or arguments.engine is None:
         raise InputError(f"the judge is the model {settings.model!r}: give --judge-weights and --engine.")
-    engine = EngineSettings.model_validate_json(arguments.engine)
-    return Judge(
-        settings,
-        open_engine(arguments.judge_weights, engine, batch_size=arguments.batch_size, threads=arguments.threads),
-    )
+    return Judge(settings, open_requested_engine(arguments, arguments.judge_weights))
 
 
 def usage(settings: JudgeSettings, completions: Sequence[Completion]) -> dict:

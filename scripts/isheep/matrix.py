@@ -19,6 +19,12 @@ MATTERS_FROM_THE_SECOND_ITERATION = {"start_from", "data", "judge"}
 """In the first one there is but one checkpoint to start from, to take data from, and to judge: the base model."""
 
 
+def recipe_and_iteration(checkpoint: str) -> tuple[str, int]:
+    """Return recipe and iteration of a checkpoint by its folder below the seed's; `base` is iteration 0 of `base`."""
+    recipe, _, iteration = checkpoint.partition("/iter")
+    return recipe, int(iteration or 0)
+
+
 class Matrix:
     """The models, recipes and iterations of one configuration."""
 
@@ -65,11 +71,6 @@ class Matrix:
         if settings.selection.method not in ASKS_A_MODEL:
             ignored = ignored | {"judge"}
         return settings.model_dump(exclude=ignored)
-
-    def owner(self, model: str, recipe: str, iteration: int) -> tuple[str, int]:
-        """Return the recipe and iteration whose folder a checkpoint other than the base lies in."""
-        name, _, last = self.checkpoint(model, recipe, iteration).partition("/iter")
-        return name, int(last)
 
     def trained(self) -> list[tuple[str, str]]:
         """Return every trained checkpoint once: its model and its folder below the seed's."""

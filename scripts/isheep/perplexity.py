@@ -1,8 +1,8 @@
 """Perplexity: how much a text surprises a checkpoint, for the filter of the paper's section 4.3.
 
 The perplexity of a whole text, as in the authors' released scripts: the exponential of the mean negative
-log-likelihood of its tokens 2 … n. The first token follows nothing, so it has no likelihood; no special token is
-put before it.
+log-likelihood of its tokens 2 … n. The first token follows nothing, so it has no likelihood; where the tokenizer puts
+a token at a text's beginning (Llama 3), that is the first.
 """
 
 import hashlib

@@ -22,7 +22,25 @@ def add_scoring_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--batch-size", type=int, default=128, help="prompts answered, or texts scored, at once")
     parser.add_argument("--gpus", type=int, default=0, help="GPUs to claim for the model; 0: on the CPU")
-    parser.add_argument("--base-weights", type=Path, help="of a checkpoint that is an adapter: what it was trained on")
+
+
+class CheckpointFolders(argparse.Action):
+    """Takes a checkpoint's folder and, of an adapter, the folder with the weights that it was trained on."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: list, *_) -> None:
+        if len(values) > 2:
+            parser.error(
+                f"{self.option_strings[0]}: found {len(values)} folders, at most a checkpoint and its base"
+            )
+        setattr(namespace, self.dest, values[0])
+        namespace.base_weights = values[1] if len(values) == 2 else None
+
+
+def add_checkpoint_argument(parser: argparse.ArgumentParser, flag: str, help: str) -> None:
+    """Add the flag with the folder of a checkpoint's weights; of an adapter, followed by those it was trained on."""
+    parser.add_argument(
+        flag, type=Path, nargs="+", required=True, action=CheckpointFolders, metavar="FOLDER", help=help
+    )
 
 
 def add_sampling_argument(parser: argparse.ArgumentParser) -> None:

@@ -116,26 +116,31 @@ SHARE = {"plot_share": {"figures/high.svg", "figures/high.pdf", "figures/high.cs
 PLANE = {"plot_projection": {"figures/plane.svg", "figures/plane.pdf", "figures/plane.csv"}}
 
 
-def tables_of(*benchmarks):
-    """What follows from new results of these benchmarks: scores, significance, tables and the sweep."""
-    main = {"ifeval", "choice"} & set(benchmarks)
-    parts = [*(["main"] if main else []), *(["judged"] if "alpaca_eval" in benchmarks else [])]
-    parts += ["recipes"] if "ifeval" in benchmarks else []
-    tables = [part for part in parts if part != "recipes"]
+SHOWN_IN_SWEEP = {ONE, PLAIN}
+
+
+def tables_of(homes, *benchmarks):
+    """What follows from new results of these checkpoints in these benchmarks: scores, significance, tables, sweep."""
+    main, judged = {"ifeval", "choice"} & set(benchmarks), "alpaca_eval" in benchmarks
+    sweep = "ifeval" in benchmarks and SHOWN_IN_SWEEP & set(homes)
+    parts = [name for name, shown in (("main", main), ("judged", judged), ("recipes", sweep)) if shown]
     return merged(
         ALL_SCORES,
         {"collect_scores_of_table": {f"tables/{part}/scores.csv" for part in parts}},
         {"compare_iterations": set().union(*(SIGNIFICANCE[benchmark] for benchmark in benchmarks))},
-        {"make_table": forms(*tables)},
-        SWEEP if "ifeval" in benchmarks else {},
+        {"make_table": forms(*(part for part in parts if part != "recipes"))},
+        SWEEP if sweep else {},
     )
 
 
-REPORTS_ON_DATA = {
-    "make_data_table": forms("data"),
-    "make_contamination_table": forms("contamination"),
-    "collect_contamination": {"tables/main/contamination.csv", "tables/judged/contamination.csv"},
-}
+def reports_on(homes):
+    """What follows from the new training sets of these checkpoints; the table `judged` shows one of them."""
+    tables = ["main", *(["judged"] if ONE in homes else [])]
+    return {
+        "make_data_table": forms("data"),
+        "make_contamination_table": forms("contamination"),
+        "collect_contamination": {f"tables/{table}/contamination.csv" for table in tables},
+    }
 
 
 def from_selection(homes):
@@ -146,35 +151,81 @@ def from_selection(homes):
         trained(homes),
         measured(homes, "ifeval", "choice"),
         compared(judged),
-        tables_of("ifeval", "choice", *(["alpaca_eval"] if judged else [])),
-        REPORTS_ON_DATA,
+        tables_of(homes, "ifeval", "choice", *(["alpaca_eval"] if judged else [])),
+        reports_on(homes),
     )
 
 
-FROM_ITERATION_ONE = merged(
-    written_by([ONE]), scores_of([(ONE, "current"), (ONE, "base")]), from_selection(SCORED), SHARE
+SCORED_AGAIN = merged(
+    written_by([ONE]),
+    scores_of([(ONE, "current"), (ONE, "base")]),
+    from_selection(SCORED),
+    SHARE,
 )
-"""What follows from a new training set of one_base's first iteration, and of the others that are scored."""
+"""What follows from a new training set of every recipe that keeps what is scored high."""
+
+BASE_WRITES_AGAIN = merged(
+    scores_of([(BASE, "current"), (ONE, "current"), (ONE, "base")]),
+    written_by([ONE]),
+    {
+        "measure_perplexity": in_shards([BASE], "perplexity/current/shard{shard}.jsonl"),
+        "embed_pairs": in_shards([BASE], "vectors/current/shard{shard}.npz"),
+        "cluster_pairs": of([DENSE], "clusters.jsonl"),
+    },
+    from_selection(TRAINED),
+    SHARE,
+    PLANE,
+)
+"""What follows from new pairs of the base model: everything but the base model's own benchmarks."""
 
 NOTHING = {
     "batch size": Change(CONFIG, "batch_size: 128", "batch_size: 7"),
     "threads": Change(CONFIG, "threads: 1 ", "threads: 2 "),
     "micro batch": Change(CONFIG, "micro_batch_size: 16", "micro_batch_size: 4"),
+    "GPUs": Change(CONFIG, "runtime: ", "hardware: {gpus_per_node: 8, gpu_memory_gib: 40}\n\nruntime: "),
     "comment": Change("scripts/write_responses.py", "    requests = []\n", "    requests = []  # none yet\n"),
     "docstring": Change("scripts/isheep/selection.py", '"""Count the pairs', '"""Tell how many pairs'),
     "formatting": Change("scripts/isheep/prompts.py", "    return [*system", "\n    return [*system"),
+    "threshold of a recipe that asks for no score": Change(SMALL, "clusters: 20}", "clusters: 20, threshold: 3}"),
 }
 
-CHANGES = {
-    "threshold": Change(CONFIG, "threshold: 8", "threshold: 7", FROM_ITERATION_ONE),
+EXACT = {
+    "threshold": Change(CONFIG, "threshold: 8", "threshold: 7", SCORED_AGAIN),
     "assessment prompt": Change(
         "config/demo/prompts/assessment/combined_quality.yaml",
         "Strict expert",
         "Very strict expert",
+        merged(SCORED_AGAIN, scores_of([(BASE, "current")], ["quality"])),
+    ),
+    "another assessment prompt": Change(
+        CONFIG,
+        "assessment: combined ",
+        "assessment: simple ",
         merged(
-            FROM_ITERATION_ONE,
-            {"assess_pairs": in_shards([BASE], "assessment/combined/current/quality/shard{shard}.jsonl")},
+            written_by([ONE]),
+            scores_of([(BASE, "current"), (ONE, "current"), (ONE, "base")], prompt="simple"),
+            from_selection(SCORED),
+            SHARE,
         ),
+    ),
+    "judge of one recipe": Change(SMALL, "    judge: base\n", "    judge: current\n", from_selection([LAST])),
+    "filter word": Change(
+        CONFIG,
+        "near_duplicate_threshold: 0.9",
+        "blacklist: [zebra]\n    near_duplicate_threshold: 0.9",
+        merged(written_by([BASE], "select_instructions"), BASE_WRITES_AGAIN),
+    ),
+    "sampling temperature of responses": Change(
+        CONFIG,
+        "sampling: {temperature: 1.0, top_p: 1.0, max_tokens: 80}",
+        "sampling: {temperature: 0.9, top_p: 1.0, max_tokens: 80}",
+        merged(written_by([BASE], "write_responses"), BASE_WRITES_AGAIN),
+    ),
+    "response rule": Change(
+        CONFIG,
+        'separator: " " ',
+        'rules: {chinese: false}\n  separator: " " ',
+        merged(written_by([BASE], "filter_responses"), BASE_WRITES_AGAIN),
     ),
     "number of clusters": Change(
         SMALL,
@@ -182,17 +233,79 @@ CHANGES = {
         "clusters: 21",
         merged({"cluster_pairs": of([DENSE], "clusters.jsonl")}, from_selection([DENSE])),
     ),
-    "judge of one recipe": Change(
+    "LoRA rank": Change(
         SMALL,
-        "    judge: base\n",
-        "    judge: current\n",
-        from_selection([LAST]),
+        "rank: 16",
+        "rank: 8",
+        merged(trained([LORA]), measured([LORA], "ifeval", "choice"), tables_of([LORA], "ifeval", "choice")),
     ),
     "shots of one task": Change(
         SMALL,
         "choice: {limit: 40}",
         "choice: {limit: 40, num_fewshot: 0}",
-        merged(measured((BASE, *TRAINED), "choice"), tables_of("choice")),
+        merged(measured((BASE, *TRAINED), "choice"), tables_of(TRAINED, "choice")),
     ),
-    "caption": Change(CONFIG, "caption: The demo world", "caption: A demo world", {"make_table": forms("main")}),
+    "judge model": Change(
+        CONFIG,
+        "demo: {model: demo_judge,",
+        "demo: {model: demo,",
+        merged(compared([BASE, ONE], "judge_alpaca_eval"), tables_of([BASE, ONE], "alpaca_eval")),
+    ),
+    "one benchmark more in a table": Change(
+        SMALL,
+        "label: multiple choice}\n  judged",
+        "label: multiple choice}\n      - {benchmark: ifeval_greedy, metric: prompt_level_strict_acc, label: greedy}\n"
+        "  judged",
+        merged(
+            measured((BASE, *TRAINED), "ifeval_greedy"),
+            {
+                "list_test_items": {"test_items/ifeval_greedy.jsonl"},
+                "check_contamination": of(TRAINED, "contamination.json"),
+                "make_contamination_table": forms("contamination"),
+                "collect_contamination": reports_on(TRAINED)["collect_contamination"],
+                "collect_scores_of_table": {"tables/main/scores.csv"},
+                "compare_iterations": {"tables/main/significance.ifeval_greedy.csv"},
+                "make_table": forms("main", "judged"),
+            },
+            ALL_SCORES,
+        ),
+    ),
+    "caption of a table": Change(
+        CONFIG, "caption: The demo world", "caption: A demo world", {"make_table": forms("main")}
+    ),
+    "columns of a table": Change(
+        SMALL,
+        "label: multiple choice}\n  judged",
+        "label: choice}\n  judged",
+        {"make_table": forms("main")},
+    ),
+    "caption of a figure": Change(SMALL, "Share of the scored", "The share of the scored", SHARE),
+    "points of a figure": Change(
+        SMALL, "sample: 100", "sample: 90", merged({"embed_reference": {"figures/plane/reference.npz"}}, PLANE)
+    ),
+    "function of the tables": Change(
+        "scripts/isheep/table_numbers.py", "ddof=1", "ddof=0", {"make_table": forms("main", "judged")}
+    ),
+    "function of the selection": Change(
+        "scripts/isheep/selection.py",
+        "<= settings.threshold",
+        "< settings.threshold",
+        merged(SCORED_AGAIN, from_selection(TRAINED)),
+    ),
+    "training program": Change(
+        "scripts/train.py",
+        "logging_steps=10",
+        "logging_steps=20",
+        merged(
+            trained(TRAINED),
+            written_by([ONE]),
+            scores_of([(ONE, "current"), (ONE, "base")]),
+            selected_for([TWO, LAST]),
+            measured(TRAINED, "ifeval", "choice"),
+            compared([ONE]),
+            tables_of(TRAINED, "ifeval", "choice", "alpaca_eval"),
+            reports_on([TWO, LAST]),
+            SHARE,
+        ),
+    ),
 }

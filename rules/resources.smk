@@ -1,0 +1,114 @@
+# What jobs ask of the machines, from the size of the model. Functions, no rules; the numbers are isheep.hardware's.
+#
+# `gpu`, `mem_mb` and `runtime` (minutes) are what Snakemake's executors understand; they grow with each attempt where a
+# profile has retries. They are no part of a result.
+from functools import cache
+
+from isheep import hardware
+
+DEFAULT_REQUESTS = 5000  # of a benchmark whose number of items only its data tell
+UNSIZED = 0.001  # billions of parameters of a model whose size is not configured: one that a CPU runs
+
+
+def model_size(name):
+    return CONFIG.models[name].parameters or UNSIZED
+
+
+@cache
+def generation_gpus(model):
+    engine = CONFIG.engine
+    return hardware.generation_gpus(CONFIG.hardware, model, model_size(model), engine.kind, engine.dtype)
+
+
+def own_model(wildcards):
+    """The model whose weights a job runs: a checkpoint's own."""
+    return wildcards.get("model") or wildcards.subject.split("/")[0]
+
+
+def generation_gpu(wildcards):
+    return generation_gpus(own_model(wildcards))
+
+
+def generation_mem_mb(wildcards, attempt):
+    model = own_model(wildcards)
+    return hardware.generation_memory_mib(CONFIG.hardware, model, model_size(model), generation_gpus(model), attempt)
+
+
+def generation_runtime(requests):
+    """The time limit of a job in which a model answers so many requests; `requests` may be a function of wildcards."""
+
+    def runtime(wildcards, attempt):
+        model = own_model(wildcards)
+        asked = requests(wildcards) if callable(requests) else requests
+        return hardware.generation_minutes(CONFIG.hardware, model_size(model), generation_gpus(model), asked, attempt)
+
+    return runtime
+
+
+def benchmark_requests(wildcards):
+    return getattr(benchmark(wildcards), "limit", None) or DEFAULT_REQUESTS
+
+
+def training_of(wildcards):
+    """The settings, size and layout of a training."""
+    settings = CONFIG.recipes[wildcards.recipe].training
+    size = model_size(wildcards.model)
+    layout = hardware.training_layout(CONFIG.hardware, wildcards.model, size, settings, CONFIG.runtime.micro_batch_size)
+    return settings, size, layout
+
+
+def training_gpu(wildcards):
+    return training_of(wildcards)[2].gpus
+
+
+def training_layout(wildcards):
+    return training_of(wildcards)[2].name
+
+
+def training_mem_mb(wildcards, attempt):
+    settings, size, layout = training_of(wildcards)
+    return hardware.training_memory_mib(CONFIG.hardware, wildcards.model, size, settings, layout, attempt)
+
+
+def training_runtime(wildcards, attempt):
+    settings, size, layout = training_of(wildcards)
+    recipe = CONFIG.recipes[wildcards.recipe]
+    pairs = recipe.instructions * (int(wildcards.iteration) if recipe.data == "all" else 1)
+    return hardware.training_minutes(
+        CONFIG.hardware, size, settings, layout, pairs, CONFIG.runtime.micro_batch_size, attempt
+    )
+
+
+def merging_mem_mb(wildcards, attempt):
+    size = model_size(wildcards.model)
+    return hardware.merging_memory_mib(CONFIG.hardware, wildcards.model, size, attempt)
+
+
+def merging_runtime(wildcards, attempt):
+    return hardware.merging_minutes(CONFIG.hardware, model_size(wildcards.model), attempt)
+
+
+def merging_disk_mb(wildcards):
+    return hardware.merged_disk_mib(model_size(wildcards.model))
+
+
+def judge_size(wildcards):
+    """The model that judges, and its GPUs; none where an API judges, or where judgments are published."""
+    model = own_model_of_judge(wildcards)
+    return (model, generation_gpus(model)) if model else (None, 0)
+
+
+def judge_gpu(wildcards):
+    return judge_size(wildcards)[1]
+
+
+def judge_mem_mb(wildcards, attempt):
+    model, gpus = judge_size(wildcards)
+    size = model_size(model) if model else UNSIZED
+    return hardware.generation_memory_mib(CONFIG.hardware, model, size, gpus, attempt)
+
+
+def judge_runtime(wildcards, attempt):
+    model, gpus = judge_size(wildcards)
+    size = model_size(model) if model else UNSIZED
+    return hardware.generation_minutes(CONFIG.hardware, size, gpus, DEFAULT_REQUESTS, attempt)
