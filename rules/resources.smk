@@ -49,12 +49,16 @@ def benchmark_requests(wildcards):
     return getattr(benchmark(wildcards), "limit", None) or DEFAULT_REQUESTS
 
 
-def training_of(wildcards):
-    """The settings, size and layout of a training."""
-    settings = CONFIG.recipes[wildcards.recipe].training
-    size = model_size(wildcards.model)
-    layout = hardware.training_layout(CONFIG.hardware, wildcards.model, size, settings, CONFIG.runtime.micro_batch_size)
+@cache
+def training_by(model, recipe):
+    """The settings, size and layout of a recipe's training."""
+    settings, size = CONFIG.recipes[recipe].training, model_size(model)
+    layout = hardware.training_layout(CONFIG.hardware, model, size, settings, CONFIG.runtime.micro_batch_size)
     return settings, size, layout
+
+
+def training_of(wildcards):
+    return training_by(wildcards.model, wildcards.recipe)
 
 
 def training_gpu(wildcards):
@@ -112,3 +116,14 @@ def judge_runtime(wildcards, attempt):
     model, gpus = judge_size(wildcards)
     size = model_size(model) if model else UNSIZED
     return hardware.generation_minutes(CONFIG.hardware, size, gpus, DEFAULT_REQUESTS, attempt)
+
+
+# A model that fits on no machine is refused before anything starts.
+try:
+    for name in MODELS:
+        generation_gpus(name)
+    for name in CONFIG.experiment.models:
+        for recipe in MATRIX.recipes(name):
+            training_by(name, recipe)
+except InputError as error:
+    sys.exit(f"Error: {error}")

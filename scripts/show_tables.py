@@ -17,6 +17,7 @@ def main(arguments: argparse.Namespace) -> None:
         sys.stdout.write("\n" + table.read_text(encoding="utf-8"))
     print(f"\nTables:        {arguments.results}/tables/<table>.csv, .md, .tex")
     print(f"All scores:    {arguments.results}/tables/scores.csv")
+    print(f"Figures:       {arguments.results}/figures/<figure>.svg, .pdf, and .csv with every number in them")
     print(f"Checkpoints:   {arguments.results}/<model>/seed<s>/<recipe>/iter<t>/")
     print("               training_set.jsonl, ledger.jsonl, weights/, benchmarks/, logs/, and what it wrote itself:")
     print("               instructions/, responses/, pairs/, assessment/")
