@@ -16,6 +16,7 @@ if not workflow.config_settings.configfiles:
 
 include: "rules/common.smk"
 include: "rules/prefetch.smk"
+include: "rules/benchmark_inputs.smk"
 include: "rules/judges.smk"
 include: "rules/resources.smk"
 include: "rules/base.smk"

@@ -1,8 +1,9 @@
-"""Snakemake, with a dry run that prints what it would ask a Slurm for: one line of JSON a job.
+"""Snakemake, with a dry run that writes down what it would ask a Slurm for: one line of JSON a job.
 
-    python tests/sbatch_requests.py --dry-run --quiet all ... ATTEMPT
+    python tests/sbatch_requests.py FILE ATTEMPT --dry-run ...
 
-The command is made by the Slurm plugin itself, for the given attempt of every job.
+The command is made by the Slurm plugin itself, for the given attempt of every job; null for a job that runs where
+Snakemake does.
 """
 
 import json
@@ -13,15 +14,18 @@ from snakemake.executors.dryrun import Executor
 from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 from snakemake_executor_plugin_slurm.utils import set_gres_string
 
+NAMES = {"run_uuid": "run", "slurm_logfile": "log", "comment_str": "", "account": "", "partition": "", "workdir": ""}
 
-def print_request(executor: Executor, job) -> None:
+
+def write_request(executor: Executor, job) -> None:
     job.attempt = ATTEMPT
-    named = {"run_uuid": "run", "slurm_logfile": "log", "comment_str": "", "account": "", "partition": "", "workdir": ""}
-    sbatch = None if job.is_local else get_submit_command(job, named) + set_gres_string(job)
-    print(json.dumps({"rule": job.rule.name, "outputs": list(job.output), "sbatch": sbatch}))
-    submit(executor, job)
+    local = job.rule.name in job.rule.workflow._localrules
+    sbatch = None if local else get_submit_command(job, NAMES) + set_gres_string(job)
+    with open(FILE, "a") as file:
+        file.write(json.dumps({"rule": job.rule.name, "outputs": list(job.output), "sbatch": sbatch}) + "\n")
+    dry_run(executor, job)
 
 
-ATTEMPT = int(sys.argv.pop())
-submit, Executor.run_job = Executor.run_job, print_request
-sys.exit(cli.main(sys.argv[1:]))
+FILE, ATTEMPT = sys.argv[1], int(sys.argv[2])
+dry_run, Executor.run_job = Executor.run_job, write_request
+sys.exit(cli.main(sys.argv[3:]))

@@ -5,9 +5,11 @@ Only the Snakefile uses it. Everything here follows from the configuration; noth
 
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 
 from isheep.config import JUDGED, RESERVED_RECIPE, Config
 from isheep.grid import PUBLISHED, Grid
+from isheep.published import load_published
 from isheep.records import InputError
 from isheep.spelling import listed, nearest
 from isheep.tables import Row, RowSettings, TableSettings
@@ -182,7 +184,8 @@ class Matrix:
         return [judge.model for judge in judges if judge.model is not None]
 
     def check(self) -> None:
-        """Raise InputError for a table or figure that names a checkpoint that the experiment does not have."""
+        """Raise InputError for what names a checkpoint that the experiment does not have, or a number that is not
+        published."""
         for name, table in self.config.tables.items():
             labels = [column.label for column in table.columns]
             for number, row in enumerate(table.rows or ()):
@@ -193,10 +196,32 @@ class Matrix:
                             f"{nearest(label, labels)}."
                         )
                 self._check_checkpoints(f"tables.{name}.rows.{number}", row.model, row.recipe, row.iterations)
+            self._check_published(name, table)
+        for number, entry in enumerate(self.config.yields.rows):
+            self._check_checkpoints(f"yields.rows.{number}", entry.model, entry.recipe, [entry.iteration])
+        for name, claim in self.config.claims.items():
+            rows = [row.published for row in self.rows(self.config.tables[claim.table]) if row.published]
+            for row in (claim.earlier, claim.later):
+                if row not in rows:
+                    raise InputError(
+                        f"claims.{name}: found the row {row!r}, but the table {claim.table} has {listed(rows)}"
+                        f"{nearest(row, rows)}."
+                    )
         for name, figure in self.config.figures.items():
             recipes = [point.recipe for point in figure.points] if figure.kind == "sweep" else [figure.recipe]
             for recipe in recipes:
                 self._check_checkpoints(f"figures.{name}", figure.model, recipe, figure.iterations)
+
+    def _check_published(self, name: str, table: TableSettings) -> None:
+        if table.published is None:
+            return
+        if not Path(table.published).exists():
+            raise InputError(f"tables.{name}.published: the file {table.published} does not exist; correct the path.")
+        published = load_published(table.published)
+        for row in self.rows(table):
+            for column in table.columns:
+                if row.published and column.published:
+                    published.value(row.published, column.published)
 
     def _check_checkpoints(self, where: str, model: str, recipe: str, iterations: Iterable[int]) -> None:
         models = self.config.experiment.models

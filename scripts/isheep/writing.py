@@ -29,9 +29,7 @@ class CheckpointFolders(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: list, *_) -> None:
         if len(values) > 2:
-            parser.error(
-                f"{self.option_strings[0]}: found {len(values)} folders, at most a checkpoint and its base"
-            )
+            parser.error(f"{self.option_strings[0]}: found {len(values)} folders, at most a checkpoint and its base")
         setattr(namespace, self.dest, values[0])
         namespace.base_weights = values[1] if len(values) == 2 else None
 

@@ -1,6 +1,7 @@
 """The paper's matrix: every published cell has its place, and recipes share what they can."""
 
 import copy
+import shutil
 from pathlib import Path
 
 import pytest
@@ -170,3 +171,40 @@ def test_rows_are_measured_by_their_tables_benchmarks_alone(demo):
     measured = matrix.grid("results", matrix.needed_by_all()).measured["demo"]
     assert measured.pop("one_base/iter2") == ("choice", "alpaca_eval")
     assert set(measured.values()) == {("choice",)}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("1.8B base,", "1.8B iter1,", r"table_1.csv: line 3 .*1.8B iter1"),
+        ("15.53", "15,53", r"table_1.csv: line 3"),
+        ("1.8B iter2,", "1.8B iter22,", r"table_1.csv: it has no row '1.8B iter2'; did you mean"),
+    ],
+)
+def test_broken_published_numbers_are_refused_at_the_start(tmp_path, monkeypatch, old, new, sentence):
+    for folder in ("config", "results"):
+        (tmp_path / folder).mkdir()
+    shutil.copytree("config/published", tmp_path / "config/published")
+    raw, table = yaml.safe_load(Path(PAPER).read_text()), tmp_path / "config/published/table_1.csv"
+    table.write_text(table.read_text().replace(old, new, 1))
+    config = load_config(raw, [PAPER])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=sentence):
+        Matrix(config).check()
+
+
+def test_a_claim_about_a_row_that_its_table_lacks_is_refused(demo):
+    demo["tables"]["main"]["rows"] = [{"model": "demo", "label": "base", "published": "base"}]
+    demo["claims"] = {
+        "gain": {
+            "text": "x",
+            "printed": 1,
+            "kind": "absolute",
+            "table": "main",
+            "columns": ["multiple choice"],
+            "earlier": "base",
+            "later": "bass",
+        }
+    }
+    with pytest.raises(InputError, match=r"claims.gain: found the row 'bass', .*did you mean 'base'"):
+        Matrix(load_config(demo, [DEMO])).check()
