@@ -115,12 +115,12 @@ def published_flag(wildcards):
 
 
 def figure_settings(wildcards):
-    return CONFIG.figures[wildcards.figure].model_dump_json()
+    return MATRIX.figure(wildcards.figure).model_dump_json()
 
 
 def sweep_points(wildcards):
     """Whose scores stand where in a figure of kind sweep."""
-    figure = CONFIG.figures[wildcards.figure]
+    figure = MATRIX.figure(wildcards.figure)
     return [
         {
             "x": point.x,
@@ -135,7 +135,7 @@ def sweep_points(wildcards):
 
 def ledgers_of_figure(wildcards):
     """The ledgers of the iterations in a figure of kind share."""
-    figure = CONFIG.figures[wildcards.figure]
+    figure = MATRIX.figure(wildcards.figure)
     ledger = f"{CHECKPOINT}/ledger.jsonl"
     return [
         {
@@ -154,7 +154,7 @@ def ledgers_of_figure(wildcards):
 
 def vectors_of_figure(wildcards):
     """The vectors, in the base model, of the pairs that each iteration in a figure of kind projection is made from."""
-    figure = CONFIG.figures[wildcards.figure]
+    figure = MATRIX.figure(wildcards.figure)
     home = f"{RESULTS}/{figure.model}/seed{CONFIG.experiment.seeds[0]}"
     return [
         {

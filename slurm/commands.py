@@ -53,11 +53,14 @@ requests.add_argument("--cpus-per-task")
 
 def main(program, arguments):
     """Be `program`. Returns its exit status."""
-    name = questions.parse_known_args(arguments)[0].name
     if program == "sbatch":
-        return submit(arguments)
-    if name:
-        return tell_states(program, name)
+        request = requests.parse_known_args(arguments)[0]
+        if request.job_name:
+            return submit(request, arguments)
+    else:
+        name = questions.parse_known_args(arguments)[0].name
+        if name:
+            return tell_states(program, name)
     os.execv(real(program), [program, *arguments])
 
 
@@ -145,13 +148,12 @@ def submitted_long_ago(name):
 # --- how jobs begin
 
 
-def submit(arguments):
+def submit(request, arguments):
     """Submit a job, through outages, and print its number."""
-    request = requests.parse_known_args(arguments)[0]
     script = sys.stdin.read() if "/dev/stdin" in arguments else ""
     broken = broken_limits(request)
     if broken:
-        print(f"{described(request)} {'; '.join(broken)}.", file=sys.stderr)
+        print(f"{described(request)}, {'; '.join(broken)}.", file=sys.stderr)
         return 1
     end_earlier_job(request)
     started = time.time()

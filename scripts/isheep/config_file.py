@@ -23,6 +23,8 @@ KINDS = {
     for key, union in {"benchmarks": BenchmarkSettings, "figures": FigureSettings}.items()
 }
 """The settings of each kind of what has kinds."""
+REMOVABLE = ("tables", "figures", "claims")
+"""Sections in which a null removes an entry that another configuration file has."""
 
 
 def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
@@ -36,6 +38,7 @@ def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
     raw = {key: value for key, value in raw.items() if key != "include"}
     for file in reversed([file for file in contents if file not in map(str, files)]):
         raw = _merged({key: value for key, value in contents[file].items() if key != "include"}, raw)
+    raw |= {key: _without_removed(raw[key]) for key in REMOVABLE if key in raw}
     recipes = raw.get("recipes")
     extends = {}
     if isinstance(recipes, dict):
@@ -110,6 +113,12 @@ def _benchmark_files(config: Config, benchmarks: Sequence[str]) -> dict[str, str
 def config_schema() -> dict:
     """Return the configuration's JSON schema, with each key's description and default, for editors."""
     return Config.model_json_schema()
+
+
+def _without_removed(entries: object) -> object:
+    if not isinstance(entries, dict):
+        return entries
+    return {name: entry for name, entry in entries.items() if entry is not None}
 
 
 def _read_with_included(files: list[str]) -> dict[str, dict]:

@@ -85,8 +85,8 @@ class ShareFigure(Settings):
     """Name of the model."""
     recipe: str
     """Name of the recipe."""
-    iterations: Iterations = (1, 2, 3)
-    """Which iterations are shown (paper: 1 to 6)."""
+    iterations: Iterations | None = None
+    """Which iterations are shown; null: all of the recipe's (paper: 1 to 6)."""
     criteria: Annotated[
         tuple[str, ...], Field(min_length=1, max_length=MOST_SERIES - 1), AfterValidator(_each_once)
     ] = ("quality", "following")
@@ -109,8 +109,8 @@ class ProjectionFigure(Settings):
     """Name of the model."""
     recipe: str
     """Name of the recipe."""
-    iterations: Iterations = (1, 2, 3)
-    """Which iterations are shown, a panel each."""
+    iterations: Iterations | None = None
+    """Which iterations are shown, a panel each; null: all of the recipe's."""
     reference: str
     """The reference set (paper: OpenHermes 2.5): a file of instruction data, or the name of a hub data set that is
     declared in the file of sources."""

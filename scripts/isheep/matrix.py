@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from isheep.config import JUDGED, RESERVED_RECIPE, Config
+from isheep.figures import FigureSettings
 from isheep.grid import PUBLISHED, Grid
 from isheep.published import load_published
 from isheep.records import InputError
@@ -125,6 +126,14 @@ class Matrix:
                 rows += [self.row(model, name, t) for t in range(1, self.iterations(model, name) + 1)]
         return [(row, None) for row in rows]
 
+    def figure(self, name: str) -> FigureSettings:
+        """Return a figure with the iterations that it shows."""
+        figure = self.config.figures[name]
+        if figure.iterations is not None:
+            return figure
+        last = self.iterations(figure.model, figure.recipe)
+        return figure.model_copy(update={"iterations": tuple(range(1, last + 1))})
+
     def grid(self, results: str, needed: Iterable[tuple[str, str, str]]) -> Grid:
         """Return which result records there are among (model or baseline, checkpoint, benchmark)."""
         baselines: dict[str, dict[str, None]] = {}
@@ -210,7 +219,7 @@ class Matrix:
         for name, figure in self.config.figures.items():
             recipes = [point.recipe for point in figure.points] if figure.kind == "sweep" else [figure.recipe]
             for recipe in recipes:
-                self._check_checkpoints(f"figures.{name}", figure.model, recipe, figure.iterations)
+                self._check_checkpoints(f"figures.{name}", figure.model, recipe, figure.iterations or ())
 
     def _check_published(self, name: str, table: TableSettings) -> None:
         if table.published is None:

@@ -112,7 +112,7 @@ SIGNIFICANCE = {
 }
 ALL_SCORES = {"collect_scores": {"tables/scores.csv"}}
 SWEEP = {"plot_sweep": {"figures/recipes.svg", "figures/recipes.pdf", "figures/recipes.csv"}}
-SHARE = {"plot_share": {"figures/high.svg", "figures/high.pdf", "figures/high.csv"}}
+SHARE = {"plot_share": {"figures/figure_3.svg", "figures/figure_3.pdf", "figures/figure_3.csv"}}
 PLANE = {"plot_projection": {"figures/plane.svg", "figures/plane.pdf", "figures/plane.csv"}}
 
 

@@ -39,6 +39,7 @@ def configuration():
         {"benchmark": "mt_bench", "metric": "average", "label": "MT-Bench", "percent": False},
     ]
     return {
+        "figures": {"figure_3": None},
         "experiment": {"name": "chats", "recipes": [], "benchmarks": ["alpaca_eval", "mt_bench"]},
         "benchmarks": {
             "alpaca_eval": {"reference": "reference.json"},

@@ -194,6 +194,12 @@ def test_included_files_lie_below_the_file_that_includes_them(raw, tmp_path):
         load_config(yaml.safe_load(mine.read_text()), [mine])
 
 
+def test_null_removes_a_table_or_a_figure(raw):
+    raw["tables"]["main"] = raw["figures"]["figure_3"] = None
+    config = load_config(raw, [DEMO])
+    assert (config.tables, config.figures) == ({}, {})
+
+
 def test_schema_file_is_up_to_date_and_describes_every_key():
     written = json.loads(Path("config/schema.json").read_text())
     assert written == config_schema(), "config/schema.json is out of date: type `make schema`"
