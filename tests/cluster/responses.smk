@@ -1,0 +1,54 @@
+# A workflow of one rule, which runs the project's own program for responses. `jobs` gives each job a name, how many
+# instructions it answers, and what it asks for; a list grows with the attempt.
+import os
+
+os.environ["PATH"] = f"{workflow.basedir}/slurm/bin{os.pathsep}{os.environ['PATH']}"
+ENGINE = '{"kind": "transformers"}'
+SAMPLING = '{"temperature": 1.0, "max_tokens": 60}'
+
+
+def asked(what, default):
+    def resource(wildcards, attempt):
+        values = config["jobs"][wildcards.job].get(what, default)
+        return values[min(attempt, len(values)) - 1] if isinstance(values, list) else values
+
+    return resource
+
+
+wildcard_constraints:
+    job="[a-z]+",
+
+
+rule all:
+    localrule: True
+    input:
+        expand("{job}.jsonl", job=config["jobs"]),
+
+
+rule instructions:
+    localrule: True
+    output:
+        "instructions/{job}.jsonl",
+    params:
+        instructions=lambda wildcards: config["jobs"][wildcards.job]["instructions"],
+    shell:
+        "seq {params.instructions} | sed 's/.*/{{\"id\": \"base:0:&\", \"instruction\": \"Name & fruits.\", \"input\": \"\"}}/' > {output}"
+
+
+rule write_responses:
+    input:
+        "instructions/{job}.jsonl",
+    output:
+        "{job}.jsonl",
+    resources:
+        gpu=asked("gpu", 0),
+        mem_mb=asked("mem_mb", 2500),
+        runtime=asked("runtime", 10),
+        slurm_partition=asked("partition", "gpu"),
+    params:
+        engine=ENGINE,
+        sampling=SAMPLING,
+    shell:
+        "python {config[scripts]}/write_responses.py --checkpoint {config[checkpoint]} --instructions {input}"
+        " --raw --separator ' ' --engine {params.engine:q} --sampling {params.sampling:q} --seed 3"
+        " --batch-size 2 --responses {output} 2>> {wildcards.job}.log"

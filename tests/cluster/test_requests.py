@@ -1,0 +1,38 @@
+"""A request that no node can meet is refused at once, and the message names rule, request and limit."""
+
+import cluster as machines
+import pytest
+from conftest import Responses
+
+pytestmark = pytest.mark.end_to_end
+
+
+@pytest.fixture(scope="module")
+def output(cluster, checkpoint, tmp_path_factory):
+    """What the user sees of four bad requests, in one run."""
+    site = Responses(
+        tmp_path_factory.mktemp("refused"),
+        checkpoint,
+        nowhere={"instructions": 1, "partition": "nowhere"},
+        gpus={"instructions": 1, "gpu": 3},
+        slow={"instructions": 1, "runtime": 3000},
+        wide={"instructions": 1, "mem_mb": 9000},
+    )
+    text = site.run("--retries", "0", status=1)
+    assert not [number for job in site.jobs for number in site.slurm_jobs(job)], "nothing waits in the queue"
+    return text
+
+
+@pytest.mark.parametrize(
+    ("job", "request_", "limit"),
+    [
+        ("nowhere", "partition nowhere", "there is no such partition; there are: cpu, gpu"),
+        ("gpus", "GPUs fake:3", "a node has at most 2 such GPUs: gpu:fake:2"),
+        ("slow", "minutes 3000", f"the partition's time limit is {machines.PARTITION_MINUTES} minutes"),
+        ("wide", "memory (MB) 9000", f"a node has at most {machines.MEMORY_MB} MB of memory"),
+    ],
+)
+def test_refusal_names_rule_request_and_limit(output, job, request_, limit):
+    line = next(line for line in output.splitlines() if f"rule write_responses ({job}) asks for" in line)
+    assert request_ in line
+    assert limit in line

@@ -1,0 +1,117 @@
+"""Whatever ends a job or a run, the next one finishes, and nothing that was finished is paid for again."""
+
+import subprocess
+
+import cluster as machines
+import pytest
+from conftest import Responses, accounted, wait_for
+
+from isheep.records import read_jsonl
+
+pytestmark = pytest.mark.end_to_end
+
+
+def assert_resumed(site: Responses, job: str, finished: int) -> None:
+    """The last attempt asked for what the earlier one had not finished, and nothing else."""
+    count = site.jobs[job]["instructions"]
+    assert len(read_jsonl(site.folder / f"{job}.jsonl")) == count
+    asked, reused = site.asked(job)[-1]
+    assert asked + reused == count
+    assert reused >= finished > 0
+
+
+@pytest.fixture(scope="module")
+def ended(cluster, checkpoint, tmp_path_factory):
+    """Three jobs side by side: one is cancelled, one runs over its time limit, one over its memory."""
+    site = Responses(
+        tmp_path_factory.mktemp("ended"),
+        checkpoint,
+        cancelled={"instructions": 60},
+        late={"instructions": 400, "runtime": [1, 10]},
+        large={"instructions": 10, "mem_mb": [500, 2500]},
+    )
+    run = site.start()
+    site.finished = site.wait_for_journal("cancelled")
+    machines.ask("scancel", *site.slurm_jobs("cancelled"))
+    site.output = site.finish(run)
+    return site
+
+
+def test_cancelled_job_is_retried_and_goes_on(ended):
+    first, second = ended.slurm_jobs("cancelled")
+    assert accounted(first)["State"].startswith("CANCELLED by")
+    assert accounted(second)["State"] == "COMPLETED"
+    assert f"SLURM-job '{first}' failed, SLURM status is: 'CANCELLED'" in ended.output
+    assert_resumed(ended, "cancelled", ended.finished)
+
+
+def test_job_over_its_time_is_retried_with_more_and_goes_on(ended):
+    first, second = ended.slurm_jobs("late")
+    assert accounted(first)["State"] == "TIMEOUT"
+    assert [accounted(job)["TimelimitRaw"] for job in (first, second)] == ["1", "10"]
+    assert f"SLURM-job '{first}' failed, SLURM status is: 'TIMEOUT'" in ended.output
+    assert_resumed(ended, "late", 6)
+
+
+def test_job_over_its_memory_is_retried_with_more(ended):
+    first, second = ended.slurm_jobs("large")
+    # OUT_OF_MEMORY where Slurm uses cgroups, which it cannot on every machine
+    assert accounted(first)["State"] in ("FAILED", "OUT_OF_MEMORY")
+    assert [accounted(job)["ReqMem"] for job in (first, second)] == ["500M", "2500M"]
+    assert "exceeded memory limit" in ended.output, "the log of the job is shown"
+    assert len(read_jsonl(ended.folder / "large.jsonl")) == 10
+
+
+def test_job_goes_on_after_its_node_died(cluster, checkpoint, tmp_path):
+    site = Responses(tmp_path, checkpoint, job={"instructions": 60})
+    run = site.start()
+    finished = site.wait_for_journal("job")
+    node = accounted(site.slurm_jobs("job")[0])["NodeList"]
+    cluster.kill_node(node)
+    try:
+        output = site.finish(run)
+    finally:
+        cluster.start_node(node)
+        wait_for(lambda: cluster.node_states()[node] == "idle", f"{node} to come back")
+    first, second = site.slurm_jobs("job")
+    assert accounted(first)["State"] == "NODE_FAIL"
+    assert f"SLURM-job '{first}' failed due to a node failure" in output
+    assert accounted(second)["NodeList"] != node
+    assert_resumed(site, "job", finished)
+
+
+@pytest.mark.parametrize("status_command", ["sacct", "squeue"])
+def test_run_outlives_its_controller(cluster, checkpoint, tmp_path, status_command):
+    """The job ends, and the next one is to be submitted, while nobody answers."""
+    site = Responses(tmp_path, checkpoint, job={"instructions": 30}, next={"instructions": 4})
+    run = site.start("--jobs", "1", "--slurm-status-command", status_command)
+    wait_for(lambda: site.journal("job") or site.journal("next"), "a job to write")
+    cluster.stop_controller()
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            run.wait(30)
+    finally:
+        cluster.start_controller()
+    site.finish(run)
+    for job in site.jobs:
+        assert len(site.slurm_jobs(job)) == 1, "one submission"
+        assert site.asked(job) == [(site.jobs[job]["instructions"], 0)], "nothing was repeated"
+
+
+def test_jobs_of_a_killed_run_do_not_run_twice(cluster, checkpoint, tmp_path):
+    site = Responses(tmp_path, checkpoint, one={"instructions": 60}, two={"instructions": 60})
+    run = site.start()
+    finished = {job: site.wait_for_journal(job) for job in site.jobs}
+    run.kill()
+    run.wait()
+    left = {job: site.slurm_jobs(job) for job in site.jobs}
+    states = [accounted(number)["State"] for numbers in left.values() for number in numbers]
+    assert states == ["RUNNING", "RUNNING"], "Slurm knows nothing of the workflow's end"
+    site.run("--unlock")
+    site.run()
+    for job in site.jobs:
+        first, second = site.slurm_jobs(job)
+        assert [first] == left[job]
+        assert accounted(first)["State"].startswith("CANCELLED")
+        assert accounted(first)["End"] <= accounted(second)["Start"], "never two that write one journal"
+        assert_resumed(site, job, finished[job])
