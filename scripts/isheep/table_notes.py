@@ -102,15 +102,21 @@ def remark_notes(published: PublishedTable, table: TableSettings, rows: list[Row
 
 
 def benchmark_notes(scores: pandas.DataFrame, table: TableSettings, rows: list[Row]) -> list[str]:
-    """Return what the result records of the scores that are shown say of them: each line of a note, once."""
+    """Return what the result records of the scores that are shown say of them: each line of a note once, behind the
+    names of its benchmarks unless it is said of all."""
     shown = {
         (row.model, row.checkpoint, column.benchmark, metric_of(column, row))
         for row in rows
         for column in table.columns
     }
     where = zip(scores.model, scores.checkpoint, scores.benchmark, scores.metric, strict=True)
-    notes = scores[[cell in shown for cell in where]].note.dropna()
-    return list(dict.fromkeys(line for note in notes for line in note.splitlines() if line))
+    noted = scores[[cell in shown for cell in where]].dropna(subset="note")
+    of: dict[str, dict[str, None]] = {}
+    for benchmark, note in zip(noted.benchmark, noted.note, strict=True):
+        for line in note.splitlines():
+            of.setdefault(line, {})[benchmark] = None
+    every = {column.benchmark for column in table.columns}
+    return [line if set(names) == every else f"{listed(names)}: {line}" for line, names in of.items() if line]
 
 
 def _place(remarked: list[tuple[str, str]], cells: list[tuple[str, str]]) -> str:

@@ -173,7 +173,11 @@ def test_notes_of_the_scores_shown_stand_below_the_table_once():
     rows["note"] = ["Rated by the base model.", "Rated by the base model.\nOne rating is missing."]
     unshown = scores((1, "base", "unshown", "rating", 5.0, 8, 7), (1, "else/iter1", "chat", "rating", 5.0, 8, 7))
     every = pandas.concat([rows, unshown.assign(note="Not shown.")])
-    assert benchmark_notes(every, TABLE, ROWS) == ["Rated by the base model.", "One rating is missing."]
+    assert benchmark_notes(every, TABLE, ROWS) == ["chat: Rated by the base model.", "chat: One rating is missing."]
+    both = pandas.concat(
+        [every, scores((1, "base", "ifeval", "strict", 0.2, 4, 4)).assign(note="One rating is missing.")]
+    )
+    assert benchmark_notes(both, TABLE, ROWS) == ["chat: Rated by the base model.", "One rating is missing."]
 
 
 def test_notes_say_what_was_tested_and_what_is_remarkable_in_the_paper(published):
