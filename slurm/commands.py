@@ -29,7 +29,17 @@ LONGEST_OUTAGE = 3600
 SECONDS_UNTIL_MISSED = 600
 """A job that Slurm does not list so long after its submission has ended: its accounting is late by less."""
 OUTAGE = re.compile(r"Unable to contact|Socket timed out|Connection (refused|timed out)|temporarily", re.IGNORECASE)
-ENDED = ("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "TIMEOUT")
+ENDED = (
+    "BOOT_FAIL",
+    "CANCELLED",
+    "COMPLETED",
+    "DEADLINE",
+    "FAILED",
+    "NODE_FAIL",
+    "OUT_OF_MEMORY",
+    "PREEMPTED",
+    "TIMEOUT",
+)
 REQUEUED_AFTER = ("NODE_FAIL", "PREEMPTED")
 """States after which Slurm may start a job again by itself."""
 RECORDS = Path(".snakemake") / "slurm_jobs"
@@ -197,7 +207,7 @@ def broken_limits(request):
         return []
     nodes = [line.split("|") for line in lines if line.count("|") == 3]
     if not nodes:
-        known = sorted(set(line.strip("* ") for line in ask("sinfo", "--noheader", "--format=%P") or []))
+        known = sorted({line.strip("* ") for line in ask("sinfo", "--noheader", "--format=%P") or []})
         return [f"but there is no such partition; there are: {', '.join(known)} (slurm_partition in slurm/config.yaml)"]
     broken = []
     longest = max(minutes(node[0]) for node in nodes)

@@ -297,7 +297,14 @@ def missing() -> list[str]:
 
 
 def install() -> None:
-    """Install Debian's packages, without starting the daemons that come with them."""
+    """Install what is missing from Debian's packages, without starting the daemons that come with them. Where that
+    cannot be, one line says so."""
+    lacking = missing()
+    if not lacking:
+        return
+    if os.getuid() or shutil.which("apt-get") is None:
+        print(f"Slurm cannot be installed here, which takes root and apt-get; missing: {', '.join(lacking)}")
+        return
     policy = Path("/usr/sbin/policy-rc.d")
     ours = not policy.exists()
     if ours:
@@ -305,9 +312,11 @@ def install() -> None:
         policy.chmod(0o755)
     try:
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        packages = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *PACKAGES]
-        subprocess.run(packages, check=True, env=environment, stdout=subprocess.DEVNULL)
+        for command in (["update"], ["install", "--yes", "--no-install-recommends", *PACKAGES]):
+            done = subprocess.run(["apt-get", "-qq", *command], env=environment, capture_output=True, text=True)
+            if done.returncode:
+                print(f"Slurm could not be installed: apt-get {command[0]}: {done.stderr.strip().splitlines()[-1]}")
+                return
     finally:
         if ours:
             policy.unlink()

@@ -1,24 +1,15 @@
-"""The cluster, and folders in which a user's `snakemake --profile slurm` is typed."""
+"""The cluster, and what a checkpoint needs. Without a Slurm that may be started here, one line says what is missing."""
 
 import os
-import re
-import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-import cluster as machines
 import pytest
-import yaml
+from sites import HERE, SNAKEMAKE
 
-from workspace import ROOT, Workspace
-
-HERE = Path(__file__).parent
-SNAKEMAKE = Path(os.environ.get("ISHEEP_SLURM_ENVIRONMENT", ROOT / ".venv-slurm")) / "bin/snakemake"
-SECONDS = 300
-"""For a run of the workflow; a run that waits for ever is a failure."""
+import cluster as machines
+from workspace import ROOT
 
 
 def pytest_collection_modifyitems(items: list) -> None:
@@ -38,101 +29,6 @@ def pytest_collection_modifyitems(items: list) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-class Site:
-    """A folder with a workflow and the profile, edited as a group edits it for this cluster."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        shutil.copytree(ROOT / "slurm", folder / "slurm", dirs_exist_ok=True, symlinks=True)
-        shutil.copytree(HERE / "overlay", folder / "overlay")
-        profile = folder / "slurm/config.yaml"
-        text = profile.read_text()
-        for key, value in (("slurm_account", "tests"), ("slurm_partition", "gpu"), ("gpu_model", "fake")):
-            text = re.sub(rf"^  {key}: \S+", f"  {key}: {value}", text, count=1, flags=re.MULTILINE)
-        profile.write_text(text)
-
-    def start(self, *arguments: str) -> subprocess.Popen:
-        """Type `snakemake --profile slurm`; its output goes to the file `output`."""
-        command = [SNAKEMAKE, "--profile", "slurm", "--workflow-profile", "overlay", "--nocolor", *arguments]
-        output = open(self.folder / "output", "w")  # noqa: SIM115  the process writes to it
-        return subprocess.Popen(
-            [*map(str, command)],
-            cwd=self.folder,
-            env=environment(),
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-
-    def run(self, *arguments: str, status: int = 0) -> str:
-        """Type it, and return its output; fail where it does not end, or with another exit status."""
-        return self.finish(self.start(*arguments), status)
-
-    def finish(self, process: subprocess.Popen, status: int = 0) -> str:
-        """Wait for a run to end."""
-        try:
-            ended = process.wait(SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            ended = f"nothing: it was still running after {SECONDS} s"
-        output = (self.folder / "output").read_text()
-        assert ended == status, f"exit status {ended}\n{output}"
-        return output
-
-
-class Responses(Site):
-    """The workflow of one rule, responses.smk."""
-
-    def __init__(self, folder: Path, checkpoint: Path, **jobs: dict):
-        super().__init__(folder)
-        shutil.copy(HERE / "responses.smk", folder / "Snakefile")
-        settings = {"scripts": str(ROOT / "scripts"), "checkpoint": str(checkpoint), "jobs": jobs}
-        (folder / "test.yaml").write_text(yaml.safe_dump(settings))
-        self.jobs = jobs
-
-    def journal(self, job: str) -> int:
-        """How many completions of a job are finished so far."""
-        path = self.folder / f".{job}.jsonl.unfinished/completions.jsonl"
-        return path.read_bytes().count(b"\n") if path.exists() else 0
-
-    def wait_for_journal(self, job: str, lines: int = 6) -> int:
-        """Wait until a job has finished some of its completions; return how many."""
-        wait_for(lambda: self.journal(job) >= lines, f"{lines} completions of {job}")
-        return self.journal(job)
-
-    def slurm_jobs(self, job: str) -> list[str]:
-        """The Slurm jobs that were submitted for a job, the first one first."""
-        comment = f"rule_write_responses_wildcards_{job}"
-        lines = machines.ask("squeue", "--noheader", "--states=all", "--format=%i|%k|%Z").splitlines()
-        rows = [line.split("|") for line in lines]
-        return sorted((row[0] for row in rows if row[1] == comment and Path(row[2]) == self.folder), key=int)
-
-    def asked(self, job: str) -> list[tuple[int, int]]:
-        """For each time that a job's program came to ask: completions to write, and those reused."""
-        found = re.findall(r"journal: (\d+) to write, (\d+) reused", (self.folder / f"{job}.log").read_text())
-        return [(int(asked), int(reused)) for asked, reused in found]
-
-
-def environment() -> dict[str, str]:
-    """A user's: packages of the active environment, no network, one thread a process."""
-    return Workspace.environment() | {"OMP_NUM_THREADS": "1"}
-
-
-def wait_for(happened: Callable[[], object], what: str, seconds: float = 120) -> None:
-    """Look until it happened."""
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end, f"waited {seconds:g} s in vain for {what}"
-        time.sleep(0.2)
-
-
-def accounted(job: str) -> dict[str, str]:
-    """What Slurm's accounting has on a Slurm job."""
-    fields = ["State", "NodeList", "Start", "End", "AllocTRES", "TimelimitRaw", "ReqMem"]
-    flags = ["--allocations", "--parsable2", "--noheader", f"--format={','.join(fields)}", f"--jobs={job}"]
-    return dict(zip(fields, machines.ask("sacct", *flags).strip().split("|"), strict=True))
-
-
 @pytest.fixture(scope="session")
 def cluster():
     """Two nodes with two GPUs each, and accounting."""
@@ -140,6 +36,17 @@ def cluster():
     started.start()
     yield started
     started.stop()
+
+
+@pytest.fixture
+def without_accounting(cluster):
+    """The same nodes in a Slurm that keeps no accounts."""
+    cluster.stop()
+    other = machines.Cluster(accounting=False)
+    other.start()
+    yield other
+    other.stop()
+    cluster.start()
 
 
 @pytest.fixture(scope="session")

@@ -20,19 +20,19 @@ wildcard_constraints:
 
 
 rule all:
-    localrule: True
     input:
         expand("{job}.jsonl", job=config["jobs"]),
+    localrule: True
 
 
 rule instructions:
-    localrule: True
     output:
         "instructions/{job}.jsonl",
+    localrule: True
     params:
         instructions=lambda wildcards: config["jobs"][wildcards.job]["instructions"],
     shell:
-        "seq {params.instructions} | sed 's/.*/{{\"id\": \"base:0:&\", \"instruction\": \"Name & fruits.\", \"input\": \"\"}}/' > {output}"
+        'seq {params.instructions} | sed \'s/.*/{{"id": "base:0:&", "instruction": "Name & fruits.", "input": ""}}/\' > {output}'
 
 
 rule write_responses:

@@ -1,8 +1,9 @@
 """A request that no node can meet is refused at once, and the message names rule, request and limit."""
 
-import cluster as machines
 import pytest
-from conftest import Responses
+from sites import Responses
+
+import cluster as machines
 
 pytestmark = pytest.mark.end_to_end
 

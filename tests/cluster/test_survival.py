@@ -1,11 +1,11 @@
 """Whatever ends a job or a run, the next one finishes, and nothing that was finished is paid for again."""
 
-import subprocess
+import time
+
+import pytest
+from sites import Responses, accounted, wait_for
 
 import cluster as machines
-import pytest
-from conftest import Responses, accounted, wait_for
-
 from isheep.records import read_jsonl
 
 pytestmark = pytest.mark.end_to_end
@@ -80,22 +80,24 @@ def test_job_goes_on_after_its_node_died(cluster, checkpoint, tmp_path):
     assert_resumed(site, "job", finished)
 
 
-@pytest.mark.parametrize("status_command", ["sacct", "squeue"])
-def test_run_outlives_its_controller(cluster, checkpoint, tmp_path, status_command):
-    """The job ends, and the next one is to be submitted, while nobody answers."""
-    site = Responses(tmp_path, checkpoint, job={"instructions": 30}, next={"instructions": 4})
-    run = site.start("--jobs", "1", "--slurm-status-command", status_command)
-    wait_for(lambda: site.journal("job") or site.journal("next"), "a job to write")
+def test_runs_outlive_the_controller(cluster, checkpoint, tmp_path):
+    """The job ends, and the next one is to be submitted, while nobody answers; by both programs that tell states."""
+    sites = {}
+    for program in ("sacct", "squeue"):
+        sites[program] = Responses(tmp_path / program, checkpoint, job={"instructions": 20}, next={"instructions": 2})
+    runs = {program: site.start("--jobs", "1", "--slurm-status-command", program) for program, site in sites.items()}
+    for site in sites.values():
+        wait_for(lambda site=site: site.journal("job") or site.journal("next"), "a job to write")
     cluster.stop_controller()
     try:
-        with pytest.raises(subprocess.TimeoutExpired):
-            run.wait(30)
+        time.sleep(30)
     finally:
         cluster.start_controller()
-    site.finish(run)
-    for job in site.jobs:
-        assert len(site.slurm_jobs(job)) == 1, "one submission"
-        assert site.asked(job) == [(site.jobs[job]["instructions"], 0)], "nothing was repeated"
+    for program, site in sites.items():
+        site.finish(runs[program])
+        for job in site.jobs:
+            assert len(site.slurm_jobs(job)) == 1, "one submission"
+            assert site.asked(job) == [(site.jobs[job]["instructions"], 0)], "nothing was repeated"
 
 
 def test_jobs_of_a_killed_run_do_not_run_twice(cluster, checkpoint, tmp_path):
@@ -115,3 +117,14 @@ def test_jobs_of_a_killed_run_do_not_run_twice(cluster, checkpoint, tmp_path):
         assert accounted(first)["State"].startswith("CANCELLED")
         assert accounted(first)["End"] <= accounted(second)["Start"], "never two that write one journal"
         assert_resumed(site, job, finished[job])
+
+
+def test_cancelled_job_is_noticed_without_accounting(without_accounting, checkpoint, tmp_path):
+    """The profile asks `sacct`, which then has no answer."""
+    site = Responses(tmp_path, checkpoint, account=None, job={"instructions": 60})
+    run = site.start()
+    finished = site.wait_for_journal("job")
+    machines.ask("scancel", *site.slurm_jobs("job"))
+    output = site.finish(run)
+    assert f"SLURM-job '{site.slurm_jobs('job')[0]}' failed, SLURM status is: 'CANCELLED'" in output
+    assert_resumed(site, "job", finished)

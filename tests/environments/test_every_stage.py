@@ -5,6 +5,7 @@ content of an environment file. `make test-environments` says where.
 """
 
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -24,7 +25,9 @@ pytestmark = [
     pytest.mark.skipif(not FOLDER, reason="ISHEEP_ENVIRONMENTS is not set; make test-environments sets it"),
 ]
 
-PROBLEM = '{"task_id": 1, "text": "Write a function that doubles.", "code": "", "test_list": ["assert f(1) == 2"]}\n'
+PROBLEM = json.dumps(
+    {"task_id": 1, "text": "Double a number.", "code": "def f(x): return 2 * x", "test_list": ["assert f(1) == 2"]}
+)
 PRINTED = "row,PS\nbase,10.0\niter1,20.0\n"
 REMARKS = "table,row,column,comparable,remark\n"
 MERGED = "results/stages/demo/seed1/adapter/iter1/weights"
@@ -69,7 +72,7 @@ def write_workspace(folder: Path) -> Workspace:
 
 def run(workspace: Workspace, *arguments: str) -> str:
     """Make the tables and figures, then what they do not need; return what Snakemake says."""
-    runs = [workspace.snakemake(*arguments, "--", target) for target in ("all", MERGED)]
+    runs = [workspace.snakemake(*arguments, target) for target in ("all", MERGED)]
     return "".join(run.stdout + run.stderr for run in runs)
 
 
