@@ -2,7 +2,7 @@
 # make test    format, lint, unit, graph and end-to-end tests
 # make replicates    the demo over three seeds
 # make matrix    every recipe of the paper at the demo's size, with tables and figures as the paper's; about an hour
-# make test-environments    every stage with its own environment alone; 6 GB in ENVIRONMENTS, 15 minutes the first time
+# make test-environments    every stage with its own environment alone; 5 GB in ENVIRONMENTS, 10 minutes the first time
 # make test-cluster    `snakemake --profile slurm` on a real Slurm on this machine; root, Debian's packages, 10 minutes
 # make clean   remove the results of the demo
 # make bench   speed of what we wrote ourselves against named peers, and of the graph as it grows
@@ -57,6 +57,7 @@ lint: .venv/local
 bench: .venv/local
 	python tests/bench/bench_near_duplicates.py
 	python tests/bench/bench_graph.py
+	python tests/cluster/bench_overhead.py
 
 schema: .venv/local
 	PYTHONPATH=scripts python -m isheep.config_file > config/schema.json

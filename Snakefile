@@ -46,6 +46,7 @@ localrules:
     all,
     tables,
     figures,
+    demo_model_shipped,
     select_instructions,
     filter_responses,
     select_pairs,
