@@ -1,5 +1,4 @@
 # What tables, figures and reports are made from. Input functions, no rules.
-from isheep.grid import PUBLISHED
 
 # Every result record of the experiment.
 GRID = MATRIX.grid(RESULTS, MATRIX.needed_by_all())
@@ -136,20 +135,8 @@ def sweep_points(wildcards):
 def ledgers_of_figure(wildcards):
     """The ledgers of the iterations in a figure of kind share."""
     figure = MATRIX.figure(wildcards.figure)
-    ledger = f"{CHECKPOINT}/ledger.jsonl"
-    return [
-        {
-            "iteration": iteration,
-            "seed": seed,
-            "path": ledger.format(
-                model=figure.model,
-                seed=seed,
-                owner=MATRIX.checkpoint(figure.model, figure.recipe, iteration),
-            ),
-        }
-        for iteration in figure.iterations
-        for seed in CONFIG.experiment.seeds
-    ]
+    shown = [(figure.model, MATRIX.checkpoint(figure.model, figure.recipe, t)) for t in figure.iterations]
+    return [{key: place[key] for key in ("iteration", "seed", "path")} for place in of_trained("ledger.jsonl", shown)]
 
 
 def vectors_of_figure(wildcards):

@@ -97,24 +97,22 @@ def merging_disk_mb(wildcards):
 
 
 def judge_size(wildcards):
-    """The model that judges, and its GPUs; none where an API judges, or where judgments are published."""
+    """The model that judges, its size and its GPUs; none where an API judges, or where judgments are published."""
     model = own_model_of_judge(wildcards)
-    return (model, generation_gpus(model)) if model else (None, 0)
+    return (model, model_size(model), generation_gpus(model)) if model else (None, UNSIZED, 0)
 
 
 def judge_gpu(wildcards):
-    return judge_size(wildcards)[1]
+    return judge_size(wildcards)[2]
 
 
 def judge_mem_mb(wildcards, attempt):
-    model, gpus = judge_size(wildcards)
-    size = model_size(model) if model else UNSIZED
+    model, size, gpus = judge_size(wildcards)
     return hardware.generation_memory_mib(CONFIG.hardware, model, size, gpus, attempt)
 
 
 def judge_runtime(wildcards, attempt):
-    model, gpus = judge_size(wildcards)
-    size = model_size(model) if model else UNSIZED
+    _, size, gpus = judge_size(wildcards)
     return hardware.generation_minutes(CONFIG.hardware, size, gpus, DEFAULT_REQUESTS, attempt)
 
 

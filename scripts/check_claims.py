@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from isheep import program
 from isheep.claims import CSV_COLUMNS, ClaimSettings, check_claim, claim_row, claims_sheet, read_table
 from isheep.records import InputError
-from isheep.table_text import as_latex, as_markdown
+from isheep.table_text import add_sheet_arguments, write_sheet
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -22,8 +22,7 @@ def main(arguments: argparse.Namespace) -> None:
         writer.writeheader()
         writer.writerows(map(claim_row, checked))
     sheet = claims_sheet(checked)
-    arguments.markdown.write_text(as_markdown(sheet), encoding="utf-8")
-    arguments.latex.write_text(as_latex(sheet), encoding="utf-8")
+    write_sheet(sheet, arguments)
     print(f"{arguments.markdown}: {len(checked)} claims, {sum(found.ours is not None for found in checked)} with ours")
 
 
@@ -39,8 +38,7 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--claims", required=True, help="the claims, JSON list")
 parser.add_argument("--tables", nargs="+", required=True, metavar="NAME=CSV", help="tables made by make_table.py")
 parser.add_argument("--csv", type=Path, required=True, help="csv to write")
-parser.add_argument("--markdown", type=Path, required=True, help="Markdown to write")
-parser.add_argument("--latex", type=Path, required=True, help="LaTeX to write")
+add_sheet_arguments(parser)
 
 if __name__ == "__main__":
     program.run(main, parser)

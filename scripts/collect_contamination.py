@@ -9,7 +9,7 @@ import pandas
 from isheep import program
 from isheep.reading import read_object
 from isheep.records import InputError
-from isheep.table_text import Line, Sheet, as_latex, as_markdown
+from isheep.table_text import Line, Sheet, add_sheet_arguments, write_sheet
 
 WHERE = ("model", "seed", "recipe", "iteration")
 COUNTS = ("items", "thirteen_gram", "substring", "either")
@@ -35,9 +35,7 @@ def main(arguments: argparse.Namespace) -> None:
     ]
     sheet = make_sheet(places, reports)
     pandas.DataFrame(rows, columns=COLUMNS).to_csv(arguments.csv, index=False)
-    for path, written in ((arguments.markdown, as_markdown), (arguments.latex, as_latex)):
-        if path:
-            path.write_text(written(sheet), encoding="utf-8")
+    write_sheet(sheet, arguments)
     print(f"{arguments.csv}: {len(reports)} training sets")
 
 
@@ -82,8 +80,7 @@ def notes(reports: list[dict], benchmarks: list[str]) -> list[str]:
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--reports", required=True, help="JSON list: model, seed, recipe, iteration, path")
 parser.add_argument("--csv", type=Path, required=True, help="csv to write: a row per training set and benchmark")
-parser.add_argument("--markdown", type=Path, help="Markdown to write")
-parser.add_argument("--latex", type=Path, help="LaTeX to write")
+add_sheet_arguments(parser, required=False)
 
 if __name__ == "__main__":
     program.run(main, parser)

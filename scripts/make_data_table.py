@@ -13,7 +13,7 @@ from isheep import program
 from isheep.reading import read_object
 from isheep.records import InputError
 from isheep.spelling import nearest
-from isheep.table_text import Line, Sheet, as_latex, as_markdown
+from isheep.table_text import Line, Sheet, add_sheet_arguments, write_sheet
 
 WHERE = ("model", "seed", "recipe", "iteration")
 
@@ -53,8 +53,7 @@ def main(arguments: argparse.Namespace) -> None:
     rows = [{key: place[key] for key in WHERE} | flattened(read_object(place["path"])) for place in places]
     sheet = make_sheet(places, rows, published)
     pandas.DataFrame(with_zero_counts(rows)).convert_dtypes().to_csv(arguments.csv, index=False)
-    arguments.markdown.write_text(as_markdown(sheet), encoding="utf-8")
-    arguments.latex.write_text(as_latex(sheet), encoding="utf-8")
+    write_sheet(sheet, arguments)
     print(f"{arguments.markdown}: {len(sheet.lines)} rows")
 
 
@@ -157,8 +156,7 @@ parser.add_argument(
 )
 parser.add_argument("--yields", type=Path, help="csv of published yields")
 parser.add_argument("--csv", type=Path, required=True, help="csv to write: every number of every profile")
-parser.add_argument("--markdown", type=Path, required=True, help="Markdown to write")
-parser.add_argument("--latex", type=Path, required=True, help="LaTeX to write")
+add_sheet_arguments(parser)
 
 if __name__ == "__main__":
     program.run(main, parser)

@@ -10,7 +10,7 @@ from isheep import program
 from isheep.published import load_published
 from isheep.table_notes import table_notes
 from isheep.table_numbers import build_table, check_table, table_sheet
-from isheep.table_text import as_latex, as_markdown
+from isheep.table_text import add_sheet_arguments, write_sheet
 from isheep.tables import Row, TableSettings
 
 
@@ -28,8 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
     notes = table_notes(numbers, table, rows, scores, published, significance, contamination)
     sheet = table_sheet(numbers, table, notes)
     numbers.to_csv(arguments.csv, index=False)
-    arguments.markdown.write_text(as_markdown(sheet), encoding="utf-8")
-    arguments.latex.write_text(as_latex(sheet), encoding="utf-8")
+    write_sheet(sheet, arguments)
     print(f"{arguments.markdown}: {len(numbers)} rows")
 
 
@@ -41,8 +40,7 @@ parser.add_argument("--published", type=Path, help="csv of the paper's numbers, 
 parser.add_argument("--significance", type=Path, nargs="*", default=[], help="csv files of compare_iterations.py")
 parser.add_argument("--contamination", type=Path, help="csv of the test items that overlap with training data")
 parser.add_argument("--csv", type=Path, required=True, help="csv to write; its stem is the table's name")
-parser.add_argument("--markdown", type=Path, required=True, help="Markdown to write")
-parser.add_argument("--latex", type=Path, required=True, help="LaTeX to write")
+add_sheet_arguments(parser)
 
 if __name__ == "__main__":
     program.run(main, parser)

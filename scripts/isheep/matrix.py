@@ -12,10 +12,11 @@ from isheep.figures import FigureSettings
 from isheep.grid import PUBLISHED, Grid
 from isheep.published import load_published
 from isheep.records import InputError
+from isheep.selection import METHODS_WITH_CLUSTERS, METHODS_WITH_PERPLEXITIES
 from isheep.spelling import listed, nearest
 from isheep.tables import Row, RowSettings, TableSettings
 
-ASKS_A_MODEL = ("scores", "perplexity", "density", "density_perplexity")
+ASKS_A_MODEL = {"scores", *METHODS_WITH_PERPLEXITIES, *METHODS_WITH_CLUSTERS}
 """Methods of selection for which it matters which model judges."""
 NEVER_MATTERS = {"iterations"}
 MATTERS_FROM_THE_SECOND_ITERATION = {"start_from", "data", "judge"}
