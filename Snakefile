@@ -9,10 +9,9 @@ import sys
 
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
-from isheep.search_path import put_first
+from isheep.cluster import prepare_for_cluster
 
-# On a cluster: sbatch, squeue and sacct with what Snakemake's executor lacks (slurm/README.md).
-put_first(f"{workflow.basedir}/slurm/bin")
+prepare_for_cluster(workflow)
 
 if not workflow.config_settings.configfiles:
 

@@ -27,6 +27,7 @@ rule assess_pairs:
     resources:
         batch_size=CONFIG.runtime.batch_size,
         gpu=generation_gpu,
+        cpus_per_gpu=CPUS_PER_GPU,
         mem_mb=generation_mem_mb,
         runtime=generation_runtime(CONFIG.instructions.shard_size),
     params:
@@ -58,6 +59,7 @@ rule measure_perplexity:
     resources:
         batch_size=CONFIG.runtime.batch_size,
         gpu=generation_gpu,
+        cpus_per_gpu=CPUS_PER_GPU,
         mem_mb=generation_mem_mb,
         runtime=generation_runtime(CONFIG.instructions.shard_size),
     params:
@@ -88,6 +90,7 @@ rule embed_pairs:
     resources:
         batch_size=CONFIG.runtime.batch_size,
         gpu=generation_gpu,
+        cpus_per_gpu=CPUS_PER_GPU,
         mem_mb=generation_mem_mb,
         runtime=generation_runtime(CONFIG.instructions.shard_size),
     params:

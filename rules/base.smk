@@ -15,6 +15,8 @@ rule base_from_folder:
         model=any_of(models_from("folder")),
     conda:
         "../envs/transformers.yaml"
+    resources:
+        runtime=rewriting_runtime,
     params:
         code=program_digest("scripts/provide_base.py"),
         folder=lambda wildcards: CONFIG.models[wildcards.model].path,
@@ -39,6 +41,8 @@ rule base_from_hub:
         model=any_of(models_from("hub")),
     conda:
         "../envs/transformers.yaml"
+    resources:
+        runtime=rewriting_runtime,
     params:
         code=program_digest("scripts/provide_base.py"),
         repository=lambda wildcards: CONFIG.models[wildcards.model].repository,

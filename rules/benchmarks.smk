@@ -25,6 +25,7 @@ rule measure:
     resources:
         batch_size=CONFIG.runtime.batch_size,
         gpu=generation_gpu,
+        cpus_per_gpu=CPUS_PER_GPU,
         mem_mb=generation_mem_mb,
         runtime=generation_runtime(benchmark_requests),
     params:

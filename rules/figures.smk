@@ -74,6 +74,7 @@ rule embed_reference:
     resources:
         batch_size=CONFIG.runtime.batch_size,
         gpu=lambda wildcards: generation_gpus(CONFIG.figures[wildcards.figure].model),
+        cpus_per_gpu=CPUS_PER_GPU,
     params:
         code=program_digest("scripts/embed_pairs.py"),
         embedding=EMBEDDING,

@@ -23,6 +23,7 @@ rule write_instructions:
     resources:
         batch_size=CONFIG.runtime.batch_size,
         gpu=generation_gpu,
+        cpus_per_gpu=CPUS_PER_GPU,
         mem_mb=generation_mem_mb,
         runtime=generation_runtime(CONFIG.instructions.prompts_per_shard),
     params:

@@ -26,6 +26,7 @@ rule answer_mt_bench:
     resources:
         batch_size=CONFIG.runtime.batch_size,
         gpu=generation_gpu,
+        cpus_per_gpu=CPUS_PER_GPU,
         mem_mb=generation_mem_mb,
         runtime=generation_runtime(benchmark_requests),
     params:
@@ -97,6 +98,7 @@ rule judge_mt_bench:
     resources:
         batch_size=CONFIG.runtime.batch_size,
         gpu=judge_gpu,
+        cpus_per_gpu=CPUS_PER_GPU,
         mem_mb=judge_mem_mb,
         runtime=judge_runtime,
         judge_concurrency=CONFIG.runtime.judge_concurrency,

@@ -25,6 +25,7 @@ rule write_programs:
     resources:
         batch_size=CONFIG.runtime.batch_size,
         gpu=generation_gpu,
+        cpus_per_gpu=CPUS_PER_GPU,
         mem_mb=generation_mem_mb,
         runtime=generation_runtime(benchmark_requests),
     params:
@@ -86,6 +87,8 @@ rule run_programs:
     conda:
         "../envs/transformers.yaml"
     threads: CONFIG.runtime.threads
+    resources:
+        runtime=programs_runtime,
     params:
         code=program_digest("scripts/run_programs.py"),
         problems=problem_flags,

@@ -5,8 +5,11 @@
 from functools import cache
 
 from isheep import hardware
+from isheep.programs import TIME_LIMITS
 
 DEFAULT_REQUESTS = 5000  # of a benchmark whose number of items only its data tell
+PROBLEMS = 1000  # of a set of programming problems whose number only its data tell; MBPP has 974
+CPUS_PER_GPU = CONFIG.hardware.cpus_per_gpu if CONFIG.hardware.gpus_per_node else 0
 UNSIZED = 0.001  # billions of parameters of a model whose size is not configured: one that a CPU runs
 
 
@@ -49,6 +52,13 @@ def benchmark_requests(wildcards):
     return getattr(benchmark(wildcards), "limit", None) or DEFAULT_REQUESTS
 
 
+def programs_runtime(wildcards, attempt):
+    settings = benchmark(wildcards)
+    seconds = settings.time_limit or TIME_LIMITS[settings.format]
+    programs = PROBLEMS * settings.samples
+    return hardware.programs_minutes(CONFIG.hardware, programs, seconds, CONFIG.runtime.threads, attempt)
+
+
 @cache
 def training_by(model, recipe):
     """The settings, size and layout of a recipe's training."""
@@ -74,6 +84,11 @@ def training_mem_mb(wildcards, attempt):
     return hardware.training_memory_mib(CONFIG.hardware, wildcards.model, size, settings, layout, attempt)
 
 
+def training_disk_mb(wildcards):
+    settings, size, _ = training_of(wildcards)
+    return hardware.saved_steps_disk_mib(size, settings)
+
+
 def training_runtime(wildcards, attempt):
     settings, size, layout = training_of(wildcards)
     recipe = CONFIG.recipes[wildcards.recipe]
@@ -88,8 +103,8 @@ def merging_mem_mb(wildcards, attempt):
     return hardware.merging_memory_mib(CONFIG.hardware, wildcards.model, size, attempt)
 
 
-def merging_runtime(wildcards, attempt):
-    return hardware.merging_minutes(CONFIG.hardware, model_size(wildcards.model), attempt)
+def rewriting_runtime(wildcards, attempt):
+    return hardware.rewriting_minutes(CONFIG.hardware, model_size(wildcards.model), attempt)
 
 
 def merging_disk_mb(wildcards):

@@ -23,9 +23,11 @@ rule train_adapter:
     resources:
         micro_batch_size=CONFIG.runtime.micro_batch_size,
         gpu=training_gpu,
+        cpus_per_gpu=CPUS_PER_GPU,
         layout=training_layout,
         mem_mb=training_mem_mb,
         runtime=training_runtime,
+        disk_mb=training_disk_mb,
     params:
         code=program_digest("scripts/train.py"),
         training=training_settings,
@@ -58,7 +60,7 @@ rule merge_adapter:
         "../envs/training.yaml"
     resources:
         mem_mb=merging_mem_mb,
-        runtime=merging_runtime,
+        runtime=rewriting_runtime,
         disk_mb=merging_disk_mb,
     params:
         code=program_digest("scripts/merge_adapter.py"),

@@ -59,6 +59,7 @@ requests.add_argument("--nodes")
 requests.add_argument("--gpus")
 requests.add_argument("--mem")
 requests.add_argument("--cpus-per-task")
+requests.add_argument("--cpus-per-gpu", type=int)
 
 
 def main(program, arguments):
@@ -193,6 +194,7 @@ def described(request):
         "GPUs": request.gpus,
         "memory (MB)": request.mem,
         "CPUs": request.cpus_per_task,
+        "CPUs for each GPU": request.cpus_per_gpu,
         "minutes": request.time,
     }
     wanted = ", ".join(f"{what} {value}" for what, value in asked.items() if value)
@@ -217,15 +219,20 @@ def broken_limits(request):
         )
     if request.nodes == "1":
         kind, _, count = (request.gpus or "0").rpartition(":")
+        gpus = int(count)
         most = max(gpus_of(node[3], kind) for node in nodes)
-        if int(count) > most:
+        if gpus > most:
             have = ", ".join(sorted({node[3].strip() for node in nodes}))
             broken.append(f"but a node has at most {most} such GPUs: {have} (hardware.gpus_per_node; gpu_model)")
-        for asked, column, what in ((request.mem, 2, "MB of memory"), (request.cpus_per_task, 1, "CPUs")):
+        memory = int(request.mem) if (request.mem or "").isdigit() else 0
+        cpus = max(int(request.cpus_per_task or 1), gpus * (request.cpus_per_gpu or 0))
+        for asked, column, what, key in (
+            (memory, 2, "MB of memory", "hardware.node_memory_gib caps what is asked for"),
+            (cpus, 1, "CPUs", "hardware.cpus_per_gpu, runtime.threads"),
+        ):
             most = max(int(re.match(r"\d+", node[column]).group()) for node in nodes)
-            if asked and asked.isdigit() and int(asked) > most:
-                hint = " (hardware.node_memory_gib caps what is asked for)" if column == 2 else ""
-                broken.append(f"but a node has at most {most} {what}{hint}")
+            if asked > most:
+                broken.append(f"but a node has at most {most} {what} ({key})")
     return broken
 
 

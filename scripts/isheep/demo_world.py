@@ -14,7 +14,11 @@ from functools import cached_property
 from pathlib import Path
 
 import yaml
-from lm_eval.tasks.ifeval.utils import InputExample, test_instruction_following_strict
+
+from isheep.lm_eval_tasks import no_download
+
+with no_download():
+    from lm_eval.tasks.ifeval.utils import InputExample, test_instruction_following_strict
 
 NUMBER_WORDS = {2: "two", 3: "three"}
 HELD_OUT_SHARE = 0.1

@@ -7,6 +7,7 @@ ends, however that ends, since the kernel lets go of the locks of a process that
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +20,9 @@ from isheep.records import InputError
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 JOB_VARIABLES = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")
 """Where schedulers name their job. Each job counts its devices from 0, so locks are those of one job."""
+PREFIX = "isheep-devices"
+SECONDS_UNTIL_OLD = 60 * 86400
+"""No job runs so long: what is older of lock files that jobs have left on a node is removed."""
 SECONDS_BETWEEN_LOOKS = 0.2
 
 _claimed: list[IO] = []
@@ -48,6 +52,7 @@ def claim_devices(count: int, devices: Sequence[str] | None = None, folder: Path
             f"hardware.gpus_per_node, or what {VISIBLE} lists."
         )
     folder = folder or default_folder()
+    _remove_old(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     taken = _take(count, found, folder)
     _claimed.extend(taken.values())
@@ -70,7 +75,14 @@ def default_folder() -> Path:
     """The folder of the lock files, the same for all programs of a user, or of one of his jobs under a scheduler,
     whatever their working directory or TMPDIR."""
     jobs = [os.environ[name] for name in JOB_VARIABLES if os.environ.get(name)]
-    return Path("/tmp") / "-".join(["isheep-devices", str(os.getuid()), *jobs])
+    return Path("/tmp") / "-".join([PREFIX, str(os.getuid()), *jobs])
+
+
+def _remove_old(folder: Path) -> None:
+    """Remove the folders beside `folder` of jobs that have ended long ago."""
+    for other in folder.parent.glob(f"{PREFIX}-{os.getuid()}-*"):
+        if other != folder and time.time() - other.stat().st_mtime > SECONDS_UNTIL_OLD:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def _take(count: int, devices: Sequence[str], folder: Path) -> dict[str, IO]:

@@ -36,10 +36,14 @@ CPU_SECONDS = 100.0
 """The same on a CPU core: 800 tokens are 1.6e12 operations a billion parameters, at 16e9 a second."""
 TIME_MARGIN = 2.0
 """A time limit is so many times the estimate: a job that hits it has to start again."""
+PROGRAMS_PER_ENDLESS_ONE = 2.0
+"""Of model-written programs, at most one in so many is assumed to run until it is stopped."""
 START_MINUTES = 15.0
 """Starting the libraries, and compiling or capturing graphs."""
 GIB_PER_MINUTE = 15.0
 """Weights read from a shared file system (0.25 GiB/s)."""
+
+OTHER_MODELS = "take the model out of experiment.models, or take a smaller one"
 
 
 class HardwareSettings(Settings):
@@ -49,6 +53,8 @@ class HardwareSettings(Settings):
     """GPUs of one machine; 0: there are none, or they shall not be used, and everything runs on the CPU (paper: 8)."""
     gpu_memory_gib: float = Field(80, gt=0)
     """Memory of one GPU in GiB (paper: 80)."""
+    cpus_per_gpu: int = Field(6, ge=1)
+    """CPUs that a job asks for with each of its GPUs: one for its process, the others for data and libraries."""
     training_gpus: int = Field(1, ge=1)
     """GPUs that train a model which fits on one of them, on different pairs (paper: 8); larger ones take the node."""
     cache_share: float = Field(0.55, ge=0, lt=1)
@@ -94,9 +100,8 @@ def generation_gpus(
     where = f"a node has {_node(hardware)}" if vllm else f"the engine {engine} uses one GPU of {_node(hardware)}"
     raise InputError(
         f"models.{model}: {parameters:g} billion parameters take {held:.0f} GiB, {needed:.0f} GiB "
-        f"with their key-value cache, but {where}, {_usable_gib(hardware):.0f} of each usable; take a smaller "
-        f"model or larger GPUs, {'lower hardware.cache_share' if vllm else 'take the engine vllm'}, or "
-        "correct the key hardware."
+        f"with their key-value cache, but {where}, {_usable_gib(hardware):.0f} of each usable; {OTHER_MODELS} or "
+        f"larger GPUs, {'lower hardware.cache_share' if vllm else 'take the engine vllm'}, or correct the key hardware."
     )
 
 
@@ -121,7 +126,7 @@ def training_layout(
     raise InputError(
         f"models.{model}: {parameters:g} billion parameters need {state / node + fixed:.0f} GiB on each of {node} GPUs "
         f"to be trained (method {training.method}), but a node has {_node(hardware)}, {usable:.0f} of each usable; "
-        f"take a smaller model or larger GPUs{', or the method lora' if training.method == 'full' else ''}."
+        f"{OTHER_MODELS} or larger GPUs{', or the method lora' if training.method == 'full' else ''}."
     )
 
 
@@ -192,9 +197,18 @@ def training_minutes(
     return _minutes(hardware, parameters, GPU_SECONDS_PER_PAIR * share * passes, attempt)
 
 
-def merging_minutes(hardware: HardwareSettings, parameters: float, attempt: int = 1) -> int:
-    """Time limit of merging an adapter: the weights are read, and written twice as slowly."""
+def rewriting_minutes(hardware: HardwareSettings, parameters: float, attempt: int = 1) -> int:
+    """Time limit of a job that reads weights and writes them again, twice as slowly: merging an adapter, or checking
+    and taking over the weights of a base model."""
     return _minutes(hardware, parameters, 2 * 60 * weights_gib(parameters) / GIB_PER_MINUTE, attempt)
+
+
+def programs_minutes(
+    hardware: HardwareSettings, programs: int, time_limit: float, threads: int, attempt: int = 1
+) -> int:
+    """Time limit of a job that runs so many model-written programs, `threads` at a time, each stopped after
+    `time_limit` seconds: as long as it takes if one in PROGRAMS_PER_ENDLESS_ONE never ends by itself."""
+    return _minutes(hardware, 0, programs * time_limit / PROGRAMS_PER_ENDLESS_ONE / threads, attempt)
 
 
 def merged_disk_mib(parameters: float) -> int:
@@ -250,7 +264,7 @@ def _memory_mib(hardware: HardwareSettings, model: str, gib: float, processes: i
     if most is not None and needed > most:
         raise InputError(
             f"models.{model}: a job needs {needed:.0f} GiB of main memory, but a node has {most:g} "
-            "(hardware.node_memory_gib); take a smaller model or larger nodes."
+            f"(hardware.node_memory_gib); {OTHER_MODELS} or larger nodes."
         )
     wanted = needed * attempt
     return round(1024 * (wanted if most is None else min(wanted, most)))

@@ -46,19 +46,27 @@ def find_task(task: str, folders: list[str]):
     return manager
 
 
+@contextmanager
+def no_download() -> Iterator[None]:
+    """Within it, lm-eval's IFEval may be imported. Where nltk's `punkt_tab` is missing, lm-eval downloads it while it
+    imports IFEval, whether it is needed or not, but only in the process of rank 0.
+    """
+    os.environ["LOCAL_RANK"] = "1"
+    try:
+        yield
+    finally:
+        del os.environ["LOCAL_RANK"]
+
+
 def load_without_download(manager, task: str) -> list:
     """lm-eval's Task objects of a task or group.
 
-    Where nltk's `punkt_tab` is missing, lm-eval downloads it while it imports IFEval, whether it is needed or
-    not, but only in the process of rank 0. Some tasks shuffle their items by `random` while they are loaded (GPQA
-    its choices), and datasets keeps what was made first; so `random` is seeded here.
+    Some tasks shuffle their items by `random` while they are loaded (GPQA its choices), and datasets keeps what was
+    made first; so `random` is seeded here.
     """
-    os.environ["LOCAL_RANK"] = "1"
     random.seed(SCORER_SEED)
-    try:
+    with no_download():
         return list(manager.load([task])["tasks"].values())
-    finally:
-        del os.environ["LOCAL_RANK"]
 
 
 def check_punkt(tasks: list) -> None:

@@ -25,7 +25,7 @@ LINK = Path("/etc/slurm/slurm.conf")
 PACKAGES = ["slurmctld", "slurmd", "slurm-client", "munge", "slurmdbd", "mariadb-server"]
 PROGRAMS = ["sbatch", "slurmctld", "slurmd", "munged", "slurmdbd", "mariadbd", "mariadb-install-db"]
 CONTROLLER_PORT, ACCOUNTING_PORT, NODE_PORT = 26917, 26918, 26920
-NODES = {"n1": 2, "n2": 2}
+NODES = {"n1": 2, "n2": 2, "n3": 2}
 """The virtual nodes and the number of their GPUs."""
 CPUS, MEMORY_MB = 2, 8000
 """What every node claims to have, whatever the machine has."""

@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list) -> None:
 
 @pytest.fixture(scope="session")
 def cluster():
-    """Two nodes with two GPUs each, and accounting."""
+    """Three nodes with two GPUs each, and accounting."""
     started = machines.Cluster()
     started.start()
     yield started

@@ -1,8 +1,13 @@
 # A workflow of one rule, which runs the project's own program for responses. `jobs` gives each job a name, how many
-# instructions it answers, and what it asks for; a list grows with the attempt.
-import os
+# instructions it answers, and what it asks for; a list grows with the attempt. `stops_after`: a program that has
+# written so many completions stands still, and does not end by itself.
+import sys
 
-os.environ["PATH"] = f"{workflow.basedir}/slurm/bin{os.pathsep}{os.environ['PATH']}"
+sys.path.insert(0, config["scripts"])
+
+from isheep.cluster import prepare_for_cluster
+
+prepare_for_cluster(workflow)
 ENGINE = '{"kind": "transformers"}'
 SAMPLING = '{"temperature": 1.0, "max_tokens": 60}'
 
@@ -42,13 +47,18 @@ rule write_responses:
         "{job}.jsonl",
     resources:
         gpu=asked("gpu", 0),
+        cpus_per_gpu=asked("cpus_per_gpu", 0),
         mem_mb=asked("mem_mb", 2500),
         runtime=asked("runtime", 10),
         slurm_partition=asked("partition", "gpu"),
+        stops_after=asked("stops_after", 0),
     params:
         engine=ENGINE,
         sampling=SAMPLING,
     shell:
         "python {config[scripts]}/write_responses.py --checkpoint {config[checkpoint]} --instructions {input}"
         " --raw --separator ' ' --engine {params.engine:q} --sampling {params.sampling:q} --seed 3"
-        " --batch-size 2 --responses {output} 2>> {wildcards.job}.log"
+        " --batch-size 2 --responses {output} 2>> {wildcards.job}.log & program=$!;"
+        " if [ {resources.stops_after} -gt 0 ]; then"
+        " until [ $(cat .{output}.unfinished/completions.jsonl | wc -l) -ge {resources.stops_after} ]; do sleep 0.2; done;"
+        " kill -STOP $program; fi; wait $program"

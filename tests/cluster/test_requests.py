@@ -10,7 +10,7 @@ pytestmark = pytest.mark.end_to_end
 
 @pytest.fixture(scope="module")
 def output(cluster, checkpoint, tmp_path_factory):
-    """What the user sees of four bad requests, in one run."""
+    """What the user sees of five bad requests, in one run."""
     site = Responses(
         tmp_path_factory.mktemp("refused"),
         checkpoint,
@@ -18,6 +18,7 @@ def output(cluster, checkpoint, tmp_path_factory):
         gpus={"instructions": 1, "gpu": 3},
         slow={"instructions": 1, "runtime": 3000},
         wide={"instructions": 1, "mem_mb": 9000},
+        busy={"instructions": 1, "gpu": 2, "cpus_per_gpu": 2},
     )
     text = site.run("--retries", "0", status=1)
     assert not [number for job in site.jobs for number in site.slurm_jobs(job)], "nothing waits in the queue"
@@ -31,6 +32,7 @@ def output(cluster, checkpoint, tmp_path_factory):
         ("gpus", "GPUs fake:3", "a node has at most 2 such GPUs: gpu:fake:2"),
         ("slow", "minutes 3000", f"the partition's time limit is {machines.PARTITION_MINUTES} minutes"),
         ("wide", "memory (MB) 9000", f"a node has at most {machines.MEMORY_MB} MB of memory"),
+        ("busy", "CPUs for each GPU 2", f"a node has at most {machines.CPUS} CPUs (hardware.cpus_per_gpu"),
     ],
 )
 def test_refusal_names_rule_request_and_limit(output, job, request_, limit):

@@ -27,7 +27,7 @@ def ended(cluster, checkpoint, tmp_path_factory):
         tmp_path_factory.mktemp("ended"),
         checkpoint,
         cancelled={"instructions": 60},
-        late={"instructions": 400, "runtime": [1, 10]},
+        late={"instructions": 40, "runtime": [1, 10], "stops_after": [6, 0]},
         large={"instructions": 10, "mem_mb": [500, 2500]},
     )
     run = site.start()
@@ -100,23 +100,35 @@ def test_runs_outlive_the_controller(cluster, checkpoint, tmp_path):
             assert site.asked(job) == [(site.jobs[job]["instructions"], 0)], "nothing was repeated"
 
 
-def test_jobs_of_a_killed_run_do_not_run_twice(cluster, checkpoint, tmp_path):
-    site = Responses(tmp_path, checkpoint, one={"instructions": 60}, two={"instructions": 60})
+def test_nothing_that_a_killed_run_had_done_is_done_again(cluster, checkpoint, tmp_path):
+    """Of its jobs one ends before the next run starts, and two still run."""
+    site = Responses(
+        tmp_path, checkpoint, short={"instructions": 12}, one={"instructions": 90}, two={"instructions": 90}
+    )
     run = site.start()
-    finished = {job: site.wait_for_journal(job) for job in site.jobs}
+    finished = {job: site.wait_for_journal(job) for job in ("one", "two")}
     run.kill()
     run.wait()
     left = {job: site.slurm_jobs(job) for job in site.jobs}
-    states = [accounted(number)["State"] for numbers in left.values() for number in numbers]
+    wait_for(lambda: accounted(*left["short"])["State"] == "COMPLETED", "the short job to end without its workflow")
+    states = [accounted(*left[job])["State"] for job in finished]
     assert states == ["RUNNING", "RUNNING"], "Slurm knows nothing of the workflow's end"
     site.run("--unlock")
     site.run()
-    for job in site.jobs:
+    for job in finished:
         first, second = site.slurm_jobs(job)
         assert [first] == left[job]
         assert accounted(first)["State"].startswith("CANCELLED")
         assert accounted(first)["End"] <= accounted(second)["Start"], "never two that write one journal"
         assert_resumed(site, job, finished[job])
+    assert site.slurm_jobs("short") == left["short"], "not submitted again"
+    assert site.asked("short") == [(12, 0)]
+    # What was asked for is on record, as for every other job: a change makes it again.
+    workflow = tmp_path / "Snakefile"
+    workflow.write_text(workflow.read_text().replace('"max_tokens": 60', '"max_tokens": 59'))
+    planned = site.run("--dry-run")
+    assert [f"output: {job}.jsonl" in planned for job in site.jobs] == [True, True, True]
+    assert planned.count("Params have changed") == 3
 
 
 def test_cancelled_job_is_noticed_without_accounting(without_accounting, checkpoint, tmp_path):

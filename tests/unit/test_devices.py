@@ -8,7 +8,7 @@ from select import select
 
 import pytest
 
-from isheep.devices import default_folder, visible_devices
+from isheep.devices import claim_devices, default_folder, visible_devices
 
 PROGRAM = """
 import os, sys
@@ -146,6 +146,19 @@ def test_devices_are_those_that_nvidia_smi_lists(monkeypatch, tmp_path):
     assert visible_devices() == ["0", "1"]
     program.write_text("#!/bin/sh\necho no devices were found\nexit 6\n")
     assert visible_devices() == []
+
+
+def test_what_jobs_left_on_a_node_long_ago_is_removed(monkeypatch, tmp_path):
+    left, lately = (tmp_path / f"isheep-devices-{os.getuid()}-{job}" for job in (1, 2))
+    for folder in (left, lately):
+        folder.mkdir()
+        (folder / "device-0.lock").touch()
+    os.utime(left, (0, 0))
+    monkeypatch.setattr("isheep.devices._claimed", [])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    claim_devices(1, folder=tmp_path / f"isheep-devices-{os.getuid()}-3")
+    assert lately.exists()
+    assert not left.exists()
 
 
 def test_each_job_of_a_scheduler_counts_its_own_devices(monkeypatch):

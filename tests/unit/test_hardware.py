@@ -12,7 +12,7 @@ from isheep.hardware import (
     generation_minutes,
     merged_disk_mib,
     merging_memory_mib,
-    merging_minutes,
+    rewriting_minutes,
     saved_steps_disk_mib,
     training_layout,
     training_memory_mib,
@@ -118,7 +118,7 @@ def requests(hardware: HardwareSettings, parameters: float, attempt: int) -> dic
         "merging memory": merging_memory_mib(hardware, "m", parameters, attempt),
         "generation time": generation_minutes(hardware, parameters, gpus, 1000, attempt),
         "training time": training_minutes(hardware, parameters, LORA, layout, 10_000, attempt=attempt),
-        "merging time": merging_minutes(hardware, parameters, attempt),
+        "rewriting time": rewriting_minutes(hardware, parameters, attempt),
         "merged disk": merged_disk_mib(parameters),
         "saved steps": saved_steps_disk_mib(parameters, LORA),
     }
@@ -140,7 +140,7 @@ def test_larger_models_and_later_attempts_ask_for_more(hardware):
 def test_requests_stay_within_the_node_and_the_queue():
     limited = HardwareSettings(gpus_per_node=8, node_memory_gib=200, longest_job_minutes=60)
     assert requests(limited, 72, 3)["generation memory"] == 200 * 1024
-    assert {requests(limited, 72, 3)[f"{what} time"] for what in ("generation", "training", "merging")} == {60}
+    assert {requests(limited, 72, 3)[f"{what} time"] for what in ("generation", "training", "rewriting")} == {60}
 
 
 def test_an_iteration_of_72b_takes_what_the_paper_says():

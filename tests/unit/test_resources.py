@@ -106,8 +106,10 @@ def request(sbatch: str | None) -> tuple[int, int, int] | None:
         return None
     assert " --nodes=1 " in sbatch, "or Slurm may collect the GPUs from several nodes"
     minutes, memory = (int(re.search(rf" {flag} (\d+) ", sbatch)[1]) for flag in ("-t", "--mem"))
-    gpus = re.search(r" --gpus=(?:[\w.]+:)?(\d+)$", sbatch)
-    return minutes, memory, int(gpus[1]) if gpus else 0
+    found = re.search(r" --gpus=(?:[\w.]+:)?(\d+)$", sbatch)
+    gpus = int(found[1]) if found else 0
+    assert (" --cpus-per-gpu=6" if gpus else " --cpus-per-task=1") in sbatch
+    return minutes, memory, gpus
 
 
 def test_every_gpu_rule_asks_for_what_its_model_needs(workspace):
@@ -115,6 +117,10 @@ def test_every_gpu_rule_asks_for_what_its_model_needs(workspace):
     for rule, by_model in REQUESTS.items():
         assert asked[rule] == {model: {expected} for model, expected in by_model.items()}, rule
     assert asked["merge_adapter"] == {model: {expected} for model, expected in MERGING.items()}
+    for model in MODELS:
+        [(minutes, *_)] = asked["base_from_hub"][model]
+        assert minutes == MERGING[model][0], "as many weights are read and written"
+    assert {request[0] for request in asked["run_programs"]["72b"]} == {65}, "1,000 programs, half of them for 3 s"
     for rule in LOCAL | {"judge_alpaca_eval", "judge_mt_bench"}:
         assert set().union(*asked[rule].values()) == {None}, f"{rule} runs where Snakemake does"
     for rule in ("base_from_hub", "cluster_pairs", "run_programs"):

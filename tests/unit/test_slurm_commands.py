@@ -118,6 +118,10 @@ def test_job_of_an_earlier_run_is_ended_first(slurm):
         (["--gpus=a100:9"], "GPUs a100:9, but a node has at most 8 such GPUs: gpu:a100:8(S:0-1)"),
         (["--gpus=h100:1"], "GPUs h100:1, but a node has at most 0 such GPUs: gpu:a100:8(S:0-1)"),
         (["--mem", "500001"], "memory (MB) 500001, but a node has at most 500000 MB of memory"),
+        (
+            ["--gpus=a100:2", "--cpus-per-gpu=6"],
+            "CPUs for each GPU 6, but a node has at most 8 CPUs (hardware.cpus_per_gpu",
+        ),
         (["--cpus-per-task=9"], "CPUs 9, but a node has at most 8 CPUs"),
     ],
 )
