@@ -10,8 +10,11 @@ import sys
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
 from isheep.cluster import prepare_for_cluster
+from isheep.journal import remove_recorded_journals
 
 prepare_for_cluster(workflow)
+if workflow.is_main_process:
+    remove_recorded_journals("results")
 
 if not workflow.config_settings.configfiles:
 
@@ -88,3 +91,11 @@ rule all:
     input:
         rules.tables.input,
         rules.figures.input,
+
+
+onsuccess:
+    remove_recorded_journals("results")
+
+
+onerror:
+    remove_recorded_journals("results")

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from isheep import program
+from isheep.journal import journal_folder
 from isheep.programs import (
     TIME_LIMITS,
     FinishedPrograms,
@@ -17,7 +18,7 @@ from isheep.programs import (
     scores,
     select_problems,
 )
-from isheep.records import file_sha256, unfinished_folder, write_json, write_jsonl
+from isheep.records import file_sha256, write_json, write_jsonl
 from isheep.sandbox import Limits, find_sandbox
 
 NOTES = {
@@ -49,7 +50,7 @@ def main(arguments: argparse.Namespace) -> None:
     require_modules(problems, sandbox)
     time_limit = arguments.time_limit or TIME_LIMITS[arguments.format]
     limits = Limits(cpu_seconds=time_limit, memory_mib=arguments.memory_limit)
-    folder = unfinished_folder(arguments.items)
+    folder = journal_folder(arguments.items)
     outcomes = run_samples(samples, problems, sandbox, limits, arguments.threads, folder)
     record = {
         "benchmark": arguments.benchmark,
@@ -69,7 +70,7 @@ def main(arguments: argparse.Namespace) -> None:
     }
     write_jsonl(arguments.items, map(asdict, outcomes))
     write_json(arguments.result, record)
-    FinishedPrograms(folder).remove()
+    FinishedPrograms(folder).finish()
     print(f"{arguments.benchmark}: {sum(outcome.passed for outcome in outcomes)} of {len(outcomes)} programs passed")
 
 

@@ -2,9 +2,11 @@
 
 A journal is a folder beside a job's output, which is no output itself. Each finished completion is appended
 to it under a key of everything that the text depends on, so an answer is found again only by the very same
-request to the very same checkpoint. The folder is removed once the output is published.
+request to the very same checkpoint. Once the output is published the journal is finished, and kept until Snakemake
+has recorded the output: what is killed in between is asked for again, and found.
 """
 
+import base64
 import hashlib
 import json
 import os
@@ -17,10 +19,11 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from isheep.engine import Completer, Completion, Request, TokenLogprob, require_unique_ids
-from isheep.records import InputError
+from isheep.records import InputError, unfinished_folder
 
 Row = TypeVar("Row")
 
+FINISHED = ".finished"
 SECONDS_BETWEEN_SYNCS = 5.0
 """Each line is handed to the system at once and survives a killed job; this bounds what a power cut takes."""
 
@@ -95,9 +98,41 @@ class Journal(AppendedLines):
         """Add one finished completion; it is on its way to the disk when this returns."""
         self.append_row({"key": key, **to_row(completion)})
 
-    def remove(self) -> None:
-        """Delete the folder: to be called after the job's output was published."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def finish(self) -> None:
+        """Put the folder aside: to be called after the job's output was published."""
+        if self.folder.exists():
+            finished = self.folder.with_suffix(FINISHED)
+            shutil.rmtree(finished, ignore_errors=True)
+            self.folder.rename(finished)
+
+
+def journal_folder(output: str | Path) -> Path:
+    """Return the folder of an output's journal, for a job that begins; a finished one is taken up again."""
+    folder = unfinished_folder(output)
+    finished = folder.with_suffix(FINISHED)
+    if finished.exists() and not folder.exists():
+        finished.rename(folder)
+    return folder
+
+
+def remove_recorded_journals(results: str | Path, records: str | Path = ".snakemake") -> None:
+    """Remove, anywhere below `results`, the finished journals of outputs that Snakemake has recorded.
+
+    Kept they would answer when an output is asked for anew because of a change that no request shows, such as another
+    version of a library. records: Snakemake's folder in the working directory, to which its outputs are relative.
+    """
+    marked = Path(records) / "incomplete"
+    incomplete = {_output_of(mark.relative_to(marked)) for mark in marked.rglob("*") if mark.is_file()}
+    for finished in Path(results).rglob(f".*{FINISHED}"):
+        output = finished.with_name(finished.stem.removeprefix("."))
+        if output.exists() and str(output) not in incomplete:
+            shutil.rmtree(finished, ignore_errors=True)
+
+
+def _output_of(mark: Path) -> str:
+    """The output that Snakemake marks by a file of this name: base64, cut into folders `@…` where it is long."""
+    encoded = "".join(part.removeprefix("@") for part in mark.parts)
+    return base64.urlsafe_b64decode(encoded).decode()
 
 
 def complete_with_journal(engine: Completer, requests: Sequence[Request], folder: str | Path) -> list[Completion]:

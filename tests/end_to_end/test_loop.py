@@ -95,8 +95,11 @@ def test_adapter_is_kept_and_merged_weights_are_not(home):
     assert (home / "one_base/iter1/weights/model.safetensors").exists()
 
 
+LEFT = (".partial", ".unfinished", ".finished")
+
+
 def test_nothing_half_written_or_temporary_is_left(finished):
-    left = [path for path in (finished.folder / "results").rglob(".*") if path.suffix in (".partial", ".unfinished")]
+    left = [path for path in (finished.folder / "results").rglob(".*") if path.suffix in LEFT]
     assert left == []
 
 

@@ -1,12 +1,14 @@
 """The journal: nothing is written twice, and nothing is mixed up."""
 
 import json
+from pathlib import Path
 
 import pytest
+from snakemake.persistence.file import FilePersistence
 
 from isheep.engine import EngineSettings, Request, Sampling, TokenLogprob, open_engine
-from isheep.journal import Journal, complete_with_journal, request_key
-from isheep.records import InputError
+from isheep.journal import Journal, complete_with_journal, journal_folder, remove_recorded_journals, request_key
+from isheep.records import InputError, unfinished_folder
 
 SAMPLING = Sampling(max_tokens=8)
 
@@ -123,10 +125,36 @@ def test_the_key_holds_all_that_a_text_depends_on():
     assert key == request_key(identity, Request("other id", "Rome", SAMPLING, 1))
 
 
-def test_remove_deletes_the_folder(engine, tmp_path):
-    folder = tmp_path / "journal"
-    complete_with_journal(engine, requests(1), folder)
-    assert json.loads(Journal(folder).path.read_text())["text"] == "Rome 0"
-    Journal(folder).remove()
-    assert not folder.exists()
-    Journal(folder).remove()
+def test_a_finished_journal_is_taken_up_where_its_output_is_asked_for_again(engine, tmp_path):
+    output = tmp_path / "responses.jsonl"
+    first = complete_with_journal(engine, requests(2), journal_folder(output))
+    Journal(journal_folder(output)).finish()
+    assert not unfinished_folder(output).exists()
+    again = complete_with_journal(engine, requests(3), journal_folder(output))
+    assert again[:2] == first
+    assert engine.asked == ["r0", "r1", "r2"]
+
+
+def test_a_journal_without_completions_is_finished_too(tmp_path):
+    Journal(tmp_path / "journal").finish()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_finished_journals_are_kept_until_snakemake_has_recorded_their_outputs(engine, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = Path("results") / ("a_long_name_" * 20)
+    recorded, killed, cancelled, running = outputs = [
+        folder / f"{name}.jsonl" for name in ("recorded", "killed", "cancelled", "running")
+    ]
+    for output in outputs:
+        complete_with_journal(engine, requests(1), journal_folder(output))
+    for output in (recorded, killed, cancelled):
+        output.touch()
+        Journal(journal_folder(output)).finish()
+    cancelled.unlink()  # as Snakemake does inside a job that is cancelled
+    snakemake = FilePersistence(path=Path(".snakemake"))
+    for output in (killed, running):
+        snakemake._mark_incomplete(str(output), None)
+    remove_recorded_journals("results")
+    left = {path.name for path in folder.iterdir() if path.is_dir()}
+    assert left == {".killed.jsonl.finished", ".cancelled.jsonl.finished", ".running.jsonl.unfinished"}

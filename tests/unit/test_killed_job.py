@@ -50,3 +50,14 @@ def test_killed_stage_goes_on_where_it_was(tiny_checkpoint, instructions, tmp_pa
     assert asked == COUNT - finished
     assert read_jsonl(output) == read_jsonl(undisturbed)
     assert not unfinished_folder(output).exists()
+
+
+def test_what_was_published_but_not_recorded_is_not_written_again(tiny_checkpoint, instructions, tmp_path):
+    """Snakemake deletes an output that it has not recorded, and asks for it again."""
+    output = tmp_path / "responses.jsonl"
+    subprocess.run(command(tiny_checkpoint, instructions, output), check=True, capture_output=True)
+    published = output.read_bytes()
+    output.unlink()
+    again = subprocess.run(command(tiny_checkpoint, instructions, output), check=True, capture_output=True, text=True)
+    assert f"journal: 0 to write, {COUNT} reused" in again.stderr
+    assert output.read_bytes() == published
