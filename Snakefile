@@ -9,7 +9,7 @@ import sys
 
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
-from isheep.cluster import prepare_for_cluster
+from isheep.cluster import explain_ended_jobs, prepare_for_cluster
 from isheep.journal import remove_recorded_journals
 
 prepare_for_cluster(workflow)
@@ -98,4 +98,5 @@ onsuccess:
 
 
 onerror:
+    explain_ended_jobs()
     remove_recorded_journals("results")

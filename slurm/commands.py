@@ -13,6 +13,7 @@ Every other use of the three programs is passed on as it is.
 """
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -43,7 +44,7 @@ ENDED = (
 REQUEUED_AFTER = ("NODE_FAIL", "PREEMPTED")
 """States after which Slurm may start a job again by itself."""
 RECORDS = Path(".snakemake") / "slurm_jobs"
-"""A file for each run of the workflow: a line for each job, its number and the time of its submission."""
+"""A file for each run of the workflow: a line of JSON for each job that it submitted, the latest last."""
 UNLIMITED = 10**9
 
 questions = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -55,6 +56,7 @@ requests.add_argument("--comment", default="")
 requests.add_argument("-p", "--partition")
 requests.add_argument("-t", "--time")
 requests.add_argument("-D", "--chdir", default=".")
+requests.add_argument("-o", "--output")
 requests.add_argument("--nodes")
 requests.add_argument("--gpus")
 requests.add_argument("--mem")
@@ -150,10 +152,10 @@ def state_now(job, ended):
 def submitted_long_ago(name):
     """The jobs of a run that Slurm must know by now, or has forgotten."""
     try:
-        rows = [line.split() for line in (RECORDS / name).read_text().splitlines()]
+        rows = [json.loads(line) for line in (RECORDS / name).read_text().splitlines()]
     except FileNotFoundError:
         return []
-    return [job for job, submitted in rows if time.time() - float(submitted) > SECONDS_UNTIL_MISSED]
+    return [row["job"] for row in rows if time.time() - row["submitted"] > SECONDS_UNTIL_MISSED]
 
 
 # --- how jobs begin
@@ -273,10 +275,19 @@ def end_earlier_job(request):
 
 
 def record(request, answer):
-    """Remember when a job was submitted."""
+    """Remember that a job was submitted, when, and what it asked for."""
+    job = answer.strip().split(";")[0]
+    row = {
+        "job": job,
+        "submitted": round(time.time()),
+        "name": request.comment,
+        "minutes": request.time,
+        "memory": request.mem,
+        "log": (request.output or "").replace("%j", job),
+    }
     RECORDS.mkdir(parents=True, exist_ok=True)
     with open(RECORDS / request.job_name, "a") as file:
-        file.write(f"{answer.strip().split(';')[0]} {time.time():.0f}\n")
+        file.write(json.dumps(row) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python tests/cluster/bench_overhead.py --jobs 10
 
-Starts and stops the cluster; without one, a line says what is missing.
+Starts and stops the cluster, and takes about 7 minutes; without a Slurm, a line says what is missing.
 """
 
 import argparse
@@ -49,10 +49,9 @@ def main(arguments: argparse.Namespace) -> None:
     slurm.start()
     try:
         with tempfile.TemporaryDirectory() as folder:
-            print(nothing(Path(folder), arguments.jobs))
-        if arguments.demo:
-            with tempfile.TemporaryDirectory() as folder:
-                print(demo(Path(folder)))
+            print(nothing(Path(folder), arguments.jobs), flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            print(demo(Path(folder)))
     finally:
         slurm.stop()
 
@@ -69,7 +68,7 @@ def nothing(folder: Path, jobs: int) -> str:
 
 
 def demo(folder: Path) -> str:
-    """The reduced demo of the tests, with two jobs at a time here, and one on each of the cluster's two nodes."""
+    """The reduced demo of the tests, with two jobs at a time here, and one on each of the cluster's three nodes."""
     there, here = folder / "slurm", folder / "here"
     Workspace(there)
     local = Workspace(here, *CONFIGURATION)
@@ -95,7 +94,6 @@ def report(there: float, here: float) -> str:
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--jobs", type=int, default=10, help="jobs that do nothing")
-parser.add_argument("--demo", action="store_true", help="the reduced demo too, about 5 minutes")
 
 if __name__ == "__main__":
     main(parser.parse_args())

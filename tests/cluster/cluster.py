@@ -61,12 +61,16 @@ SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0,sched_min
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 GresTypes=gpu
+# A job of the partition `urgent` takes what it needs from jobs of the others.
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 KillWait=2
 SlurmctldTimeout=60
 SlurmdTimeout={node_timeout}
 MailProg=/bin/true
 PartitionName=cpu Nodes=ALL Default=YES MaxTime=INFINITE State=UP
-PartitionName=gpu Nodes=ALL MaxTime={partition_minutes} State=UP
+PartitionName=gpu Nodes=ALL MaxTime={partition_minutes} PriorityTier=1 State=UP
+PartitionName=urgent Nodes=ALL PriorityTier=2 State=UP
 """
 ACCOUNTING = """\
 AccountingStorageType=accounting_storage/slurmdbd

@@ -5,9 +5,15 @@ import sys
 
 sys.path.insert(0, config["scripts"])
 
-from isheep.cluster import prepare_for_cluster
+from isheep.cluster import explain_ended_jobs, prepare_for_cluster
 
 prepare_for_cluster(workflow)
+
+
+onerror:
+    explain_ended_jobs()
+
+
 ENGINE = '{"kind": "transformers"}'
 SAMPLING = '{"temperature": 1.0, "max_tokens": 60}'
 

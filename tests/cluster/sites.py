@@ -35,22 +35,22 @@ class Site:
             text = re.sub(line, f"  {key}: {value}\n" if value else "", text, flags=re.MULTILINE)
         profile.write_text(text)
 
-    def start(self, *arguments: str) -> subprocess.Popen:
-        """Type `snakemake --profile slurm`; its output goes to the file `output`."""
+    def start(self, *arguments: str, path: str | None = None) -> subprocess.Popen:
+        """Type `snakemake --profile slurm`; its output goes to the file `output`. path: where programs are found."""
         command = [SNAKEMAKE, "--profile", "slurm", "--workflow-profile", "overlay", "--nocolor", *arguments]
         output = open(self.folder / "output", "w")  # noqa: SIM115  the process writes to it
         return subprocess.Popen(
             [*map(str, command)],
             cwd=self.folder,
-            env=environment(),
+            env=environment() | ({"PATH": path} if path else {}),
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
 
-    def run(self, *arguments: str, status: int = 0) -> str:
+    def run(self, *arguments: str, status: int = 0, path: str | None = None) -> str:
         """Type it, and return its output; fail where it does not end, or with another exit status."""
-        return self.finish(self.start(*arguments), status)
+        return self.finish(self.start(*arguments, path=path), status)
 
     def finish(self, process: subprocess.Popen, status: int = 0) -> str:
         """Wait for a run to end."""

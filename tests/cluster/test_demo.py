@@ -1,5 +1,6 @@
 """The reduced demo on the cluster: where its jobs ran, on what, and that its results are a local run's."""
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -9,12 +10,15 @@ from sites import HERE, Site, accounted
 
 import cluster as machines
 from isheep.records import read_jsonl
-from workspace import Workspace
+from workspace import ROOT, Workspace
 
 pytestmark = pytest.mark.end_to_end
 
 CONFIGURATION = ("config/config.yaml", "demo.yaml")
 WITH_A_MODEL = {"write_instructions", "write_responses", "assess_pairs", "train_all_weights", "measure"}
+
+
+ENVIRONMENTS = os.environ.get("ISHEEP_ENVIRONMENTS")
 
 
 class Demo(Site):
@@ -91,3 +95,18 @@ def test_slurm_was_asked_through_our_programs(demo):
 
 def test_nothing_is_left_to_do(demo):
     assert "Nothing to be done" in demo.run("--configfile", *CONFIGURATION)
+
+
+@pytest.mark.skipif(not ENVIRONMENTS, reason="ISHEEP_ENVIRONMENTS is not set: make test-environments sets it up")
+def test_jobs_run_in_the_environments_of_their_rules(cluster, tmp_path):
+    """As the profile has it: by conda, whose stand-in in tests/environments has made them. Nothing else has torch."""
+    site = Demo(tmp_path)
+    path = os.pathsep.join([str(ROOT / "tests/environments/bin"), "/usr/bin", "/bin", "/usr/sbin", "/sbin"])
+    weights = "results/cluster/demo/seed1/one_base/iter1/weights"
+    site.run(
+        *(weights, "--software-deployment-method", "conda", "--conda-prefix", str(Path(ENVIRONMENTS).resolve())),
+        *("--configfile", *CONFIGURATION),
+        path=path,
+    )
+    assert set(site.slurm_jobs()) >= WITH_A_MODEL - {"measure"}
+    assert (tmp_path / weights / "model.safetensors").exists()

@@ -28,7 +28,7 @@ def output(cluster, checkpoint, tmp_path_factory):
 @pytest.mark.parametrize(
     ("job", "request_", "limit"),
     [
-        ("nowhere", "partition nowhere", "there is no such partition; there are: cpu, gpu"),
+        ("nowhere", "partition nowhere", "there is no such partition; there are: cpu, gpu, urgent"),
         ("gpus", "GPUs fake:3", "a node has at most 2 such GPUs: gpu:fake:2"),
         ("slow", "minutes 3000", f"the partition's time limit is {machines.PARTITION_MINUTES} minutes"),
         ("wide", "memory (MB) 9000", f"a node has at most {machines.MEMORY_MB} MB of memory"),

@@ -1,6 +1,7 @@
 """Whatever ends a job or a run, the next one finishes, and nothing that was finished is paid for again."""
 
 import time
+from pathlib import Path
 
 import pytest
 from sites import Responses, accounted, wait_for
@@ -78,6 +79,38 @@ def test_job_goes_on_after_its_node_died(cluster, checkpoint, tmp_path):
     assert f"SLURM-job '{first}' failed due to a node failure" in output
     assert accounted(second)["NodeList"] != node
     assert_resumed(site, "job", finished)
+
+
+def test_job_goes_on_after_it_had_to_make_way_for_another(cluster, checkpoint, tmp_path):
+    site = Responses(tmp_path, checkpoint, job={"instructions": 60})
+    run = site.start()
+    finished = site.wait_for_journal("job")
+    everything = ["--partition=urgent", f"--nodes={len(machines.NODES)}", "--exclusive"]
+    machines.ask("sbatch", "--output=/dev/null", *everything, "--wrap", "sleep 15")
+    output = site.finish(run)
+    first, _ = site.slurm_jobs("job")
+    assert accounted(first)["State"] == "PREEMPTED"
+    assert f"SLURM-job '{first}' failed, SLURM status is: 'CANCELLED'" in output
+    assert_resumed(site, "job", finished)
+
+
+def test_a_job_that_slurm_ends_on_its_last_attempt_is_explained(cluster, checkpoint, tmp_path):
+    site = Responses(
+        tmp_path,
+        checkpoint,
+        late={"instructions": 10, "runtime": 1, "stops_after": 2},
+        large={"instructions": 10, "mem_mb": 500},
+    )
+    output = site.run("--retries", "0", status=1)
+    for job, happened, key in (
+        ("late", "was stopped at its time limit of 1 minutes", "--set-resources write_responses:runtime=MINUTES"),
+        ("large", "was killed for taking more than its 500 MB of memory", "--set-resources write_responses:mem_mb=MB"),
+    ):
+        [number] = site.slurm_jobs(job)
+        [line] = [line for line in output.splitlines() if line.startswith(f"Job {number} of rule write_responses")]
+        assert f"({job}) {happened}; " in line
+        assert key in line
+        assert Path(line.rpartition("Log: ")[2]).name == f"{number}.log"
 
 
 def test_runs_outlive_the_controller(cluster, checkpoint, tmp_path):

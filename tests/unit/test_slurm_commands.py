@@ -1,5 +1,6 @@
 """slurm/bin in front of Slurm's own programs, which are stood in for by scripts that answer as Slurm does."""
 
+import json
 import os
 import subprocess
 import time
@@ -76,8 +77,9 @@ def test_preempted_job_is_waited_for_only_if_slurm_starts_it_again(slurm, queue,
 def test_job_that_slurm_has_forgotten_is_looked_for_in_its_output(slurm, seconds, found):
     slurm("sbatch", *SUBMISSION)
     record = slurm.folder / ".snakemake/slurm_jobs/run"
-    assert record.read_text().split()[0] == "7"
-    record.write_text(f"7 {time.time() - seconds:.0f}\n")
+    row = json.loads(record.read_text())
+    assert row["job"] == "7"
+    record.write_text(json.dumps(row | {"submitted": time.time() - seconds}) + "\n")
     assert states(slurm) == found
 
 
