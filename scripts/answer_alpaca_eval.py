@@ -6,14 +6,14 @@ from pathlib import Path
 from isheep import program
 from isheep.alpaca import load_outputs, load_reference
 from isheep.engine import Request, Sampling
-from isheep.journal import Journal, complete_with_journal, journal_folder
+from isheep.journal import Journal, complete_with_journal
 from isheep.prompts import chat_messages
 from isheep.provenance import (
     add_answered_by_argument,
     write_answered_by_checkpoint,
     write_answered_by_publication,
 )
-from isheep.records import write_json
+from isheep.records import unfinished_folder, write_json
 from isheep.seeds import derive_seed
 from isheep.writing import (
     add_checkpoint_argument,
@@ -37,7 +37,7 @@ def main(arguments: argparse.Namespace) -> None:
         )
         for number, row in enumerate(reference, start=1)
     ]
-    journal = journal_folder(arguments.outputs)
+    journal = unfinished_folder(arguments.outputs)
     engine = open_requested_engine(arguments, arguments.checkpoint)
     completions = complete_with_journal(engine, requests, journal)
     rows = [

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from isheep import program
 from isheep.engine import Request
-from isheep.journal import Journal, complete_with_journal, journal_folder
+from isheep.journal import Journal, complete_with_journal
 from isheep.mt_bench import Question, answer_prompt, answer_sampling, load_answers, load_questions
 from isheep.provenance import (
     add_answered_by_argument,
     write_answered_by_checkpoint,
     write_answered_by_publication,
 )
-from isheep.records import write_jsonl
+from isheep.records import unfinished_folder, write_jsonl
 from isheep.seeds import derive_seed
 from isheep.writing import add_checkpoint_argument, add_engine_arguments, add_prompting_arguments, open_requested_engine
 
@@ -25,7 +25,7 @@ def answer(arguments: argparse.Namespace) -> None:
     """
     questions = load_questions(arguments.questions)
     engine = open_requested_engine(arguments, arguments.checkpoint)
-    journal = journal_folder(arguments.answers)
+    journal = unfinished_folder(arguments.answers)
     first = complete_with_journal(engine, turn_requests(arguments, questions, [None] * len(questions)), journal)
     texts = [completion.text.strip() for completion in first]
     second = complete_with_journal(engine, turn_requests(arguments, questions, texts), journal)

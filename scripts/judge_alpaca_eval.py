@@ -6,9 +6,9 @@ from pathlib import Path
 from isheep import program
 from isheep.alpaca import keep_package_offline, load_annotations, load_outputs, load_reference
 from isheep.alpaca_annotator import judge_pairs, load_annotator
-from isheep.journal import Journal, journal_folder
+from isheep.journal import Journal
 from isheep.judges import add_judge_arguments, open_requested_judge, usage
-from isheep.records import file_sha256, write_json
+from isheep.records import file_sha256, unfinished_folder, write_json
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -17,7 +17,7 @@ def main(arguments: argparse.Namespace) -> None:
     reference = load_reference(arguments.reference)
     outputs = load_outputs(arguments.outputs, reference)
     annotator = load_annotator(arguments.annotator)
-    journal = journal_folder(arguments.annotations)
+    journal = unfinished_folder(arguments.annotations)
     judge = open_requested_judge(arguments, journal)
     judged = judge_pairs(reference, outputs, annotator, judge, arguments.seed, journal)
     record = usage_record(

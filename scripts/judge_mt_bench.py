@@ -5,7 +5,7 @@ from pathlib import Path
 
 from isheep import program
 from isheep.engine import Sampling
-from isheep.journal import Journal, journal_folder
+from isheep.journal import Journal
 from isheep.judges import add_judge_arguments, open_requested_judge, usage
 from isheep.mt_bench import (
     Answer,
@@ -21,7 +21,7 @@ from isheep.mt_bench import (
     take_judgments,
 )
 from isheep.provenance import ENGINE_PACKAGES, installed_versions
-from isheep.records import file_sha256, write_json, write_jsonl
+from isheep.records import file_sha256, unfinished_folder, write_json, write_jsonl
 from isheep.writing import add_sampling_argument
 
 VERSIONS_OF = ("openai", *ENGINE_PACKAGES)
@@ -30,7 +30,7 @@ VERSIONS_OF = ("openai", *ENGINE_PACKAGES)
 def judge(arguments: argparse.Namespace) -> None:
     """Write one judgment per question and turn, and what the judge has used."""
     asked, answers = read_gradings(arguments)
-    journal = journal_folder(arguments.judgments)
+    journal = unfinished_folder(arguments.judgments)
     judge = open_requested_judge(arguments, journal)
     completions = ask_judge(
         judge,

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from isheep import program
-from isheep.journal import Journal, journal_folder
+from isheep.journal import Journal
 from isheep.lm_eval_tasks import (
     check_punkt,
     fetched_data,
@@ -23,7 +23,7 @@ from isheep.lm_eval_tasks import (
     stay_offline,
 )
 from isheep.provenance import ENGINE_PACKAGES, checkpoint_asked, file_taken, installed_versions
-from isheep.records import InputError, write_json, write_jsonl
+from isheep.records import InputError, unfinished_folder, write_json, write_jsonl
 from isheep.writing import add_checkpoint_argument, add_engine_arguments, add_prompting_arguments, open_requested_engine
 
 VERSIONS_OF = ("lm_eval", "datasets", "nltk", "langdetect", *ENGINE_PACKAGES)
@@ -32,7 +32,7 @@ VERSIONS_OF = ("lm_eval", "datasets", "nltk", "langdetect", *ENGINE_PACKAGES)
 def measure_checkpoint(arguments: argparse.Namespace) -> None:
     """Let a checkpoint answer the task's requests through the engine."""
     measure(arguments, open_checkpoint)
-    Journal(journal_folder(arguments.items)).finish()
+    Journal(unfinished_folder(arguments.items)).finish()
 
 
 def take(arguments: argparse.Namespace) -> None:
@@ -83,7 +83,7 @@ def open_checkpoint(arguments: argparse.Namespace, tasks: list) -> tuple:
 
     engine = open_requested_engine(arguments, arguments.checkpoint)
     asked = checkpoint_asked(engine, arguments.chat) | {"raw_suffix": arguments.raw_suffix}
-    return EngineLM(engine, journal_folder(arguments.items), arguments.seed, arguments.raw_suffix), asked
+    return EngineLM(engine, unfinished_folder(arguments.items), arguments.seed, arguments.raw_suffix), asked
 
 
 def open_responses(arguments: argparse.Namespace, tasks: list) -> tuple:

@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 
 from isheep import program
-from isheep.journal import Journal, journal_folder
+from isheep.journal import Journal
 from isheep.pairs import pair_text
 from isheep.perplexity import TextPerplexity, measure_perplexities
-from isheep.records import read_jsonl, write_jsonl
+from isheep.records import read_jsonl, unfinished_folder, write_jsonl
 from isheep.writing import add_checkpoint_argument, add_scoring_arguments, open_requested_engine
 
 
@@ -16,7 +16,7 @@ def main(arguments: argparse.Namespace) -> None:
     pairs = [pair for pair in read_jsonl(arguments.pairs) if pair["rejected_by"] is None]
     responses = [pair["response"] for pair in pairs]
     wholes = [pair_text(pair, arguments.separator) for pair in pairs]
-    journal = journal_folder(arguments.perplexities)
+    journal = unfinished_folder(arguments.perplexities)
     engine = open_requested_engine(arguments, arguments.checkpoint)
     measured = measure_perplexities(engine, responses + wholes, journal)
     rows = [

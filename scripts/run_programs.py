@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from isheep import program
-from isheep.journal import journal_folder
 from isheep.programs import (
     TIME_LIMITS,
     FinishedPrograms,
@@ -18,7 +17,7 @@ from isheep.programs import (
     scores,
     select_problems,
 )
-from isheep.records import file_sha256, write_json, write_jsonl
+from isheep.records import file_sha256, unfinished_folder, write_json, write_jsonl
 from isheep.sandbox import Limits, find_sandbox
 
 NOTES = {
@@ -50,7 +49,7 @@ def main(arguments: argparse.Namespace) -> None:
     require_modules(problems, sandbox)
     time_limit = arguments.time_limit or TIME_LIMITS[arguments.format]
     limits = Limits(cpu_seconds=time_limit, memory_mib=arguments.memory_limit)
-    folder = journal_folder(arguments.items)
+    folder = unfinished_folder(arguments.items)
     outcomes = run_samples(samples, problems, sandbox, limits, arguments.threads, folder)
     record = {
         "benchmark": arguments.benchmark,

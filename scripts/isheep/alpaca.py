@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from isheep.engine import Sampling
-from isheep.records import InputError, parse_list, read_jsonl
+from isheep.records import InputError, read_objects
 from isheep.settings import Settings
 
 REFERENCE_WINS, DRAW, MODEL_WINS = 1.0, 1.5, 2.0
@@ -57,7 +57,7 @@ def load_reference(path: str | Path) -> list[dict]:
 
     Raises InputError, naming file and row, for a torn file, a missing text, or an instruction given twice.
     """
-    rows = [_output_row(row, f"{path}: row {number}") for number, row in enumerate(_read_rows(path), start=1)]
+    rows = [_output_row(row, f"{path}: row {number}") for number, row in enumerate(read_objects(path), start=1)]
     if not rows:
         raise InputError(f"{path}: the file holds no outputs; fetch it again.")
     _row_of_instruction(path, rows)
@@ -70,7 +70,7 @@ def load_outputs(path: str | Path, reference: Sequence[dict], model: str | None 
     model: take only rows of this `generator`. Raises InputError as `load_reference` does, and unless there is
     exactly one output for each of the reference's instructions.
     """
-    rows = _rows_of_model(path, _read_rows(path), "generator", model)
+    rows = _rows_of_model(path, read_objects(path), "generator", model)
     rows = [_output_row(row, f"{path}: row {number}") for number, row in enumerate(rows, start=1)]
     return _in_reference_order(path, rows, reference)
 
@@ -83,7 +83,7 @@ def load_annotations(path: str | Path, reference: Sequence[dict], model: str | N
     range, unless there is exactly one annotation for each of the reference's instructions, and where no `output_1`
     is the reference's.
     """
-    rows = _rows_of_model(path, _read_rows(path), "generator_2", model)
+    rows = _rows_of_model(path, read_objects(path), "generator_2", model)
     rows = [_annotation_row(row, f"{path}: row {number}") for number, row in enumerate(rows, start=1)]
     ordered = _in_reference_order(path, rows, reference)
     if not any(row["output_1"] == answer["output"] for row, answer in zip(ordered, reference, strict=True)):
@@ -92,18 +92,6 @@ def load_annotations(path: str | Path, reference: Sequence[dict], model: str | N
             "model's outputs first: take the file or the reference that belong together."
         )
     return ordered
-
-
-def _read_rows(path: str | Path) -> list[dict]:
-    """Read a JSON list of objects, or JSON Lines."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise InputError(f"{path}: the file cannot be read ({reason}); correct the path or fetch it again.") from None
-    if not text.lstrip().startswith("["):
-        return read_jsonl(path)
-    return parse_list(text, path)
 
 
 def _rows_of_model(path: str | Path, rows: list[dict], key: str, model: str | None) -> list[dict]:

@@ -16,7 +16,7 @@ SUBMITTED = Path(".snakemake") / "slurm_jobs"
 """What slurm/commands.py notes of each job, in a file for each run."""
 CAUSES = {
     "TIMEOUT": (
-        "was stopped at its time limit of {minutes} minutes",
+        "was stopped at its time limit of {minutes} min",
         "what it had finished is kept; give it more time by --set-resources {rule}:runtime=MINUTES, or by "
         "hardware.longest_job_minutes where that held it down",
     ),

@@ -7,6 +7,7 @@ has recorded the output: what is killed in between is asked for again, and found
 """
 
 import base64
+import fcntl
 import hashlib
 import json
 import os
@@ -14,12 +15,13 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import IO, Self, TypeVar
 
 from isheep.engine import Completer, Completion, Request, TokenLogprob, require_unique_ids
-from isheep.records import InputError, unfinished_folder
+from isheep.records import InputError
 
 Row = TypeVar("Row")
 
@@ -29,7 +31,9 @@ SECONDS_BETWEEN_SYNCS = 5.0
 
 
 class AppendedLines:
-    """A file of JSON Lines that is only appended to, inside a `with` block, and that a killed job leaves readable."""
+    """A file of JSON Lines in a folder of its own that is only appended to, inside a `with` block, and that a killed
+    job leaves readable. One process at a time is inside: another waits, such as the job of a workflow that was started
+    again while a job of the killed one still ran."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -69,14 +73,35 @@ class AppendedLines:
             self._sync()
 
     def __enter__(self) -> Self:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(self.path, "a", encoding="utf-8", newline="\n")
+        self._file = self._open_alone()
         self._synced = time.monotonic()
         return self
 
     def __exit__(self, *_) -> None:
         self._sync()
         self._file.close()
+
+    def _open_alone(self) -> IO[str]:
+        folder = self.path.parent
+        finished = folder.with_suffix(FINISHED)
+        while True:
+            if finished.exists() and not folder.exists():
+                finished.rename(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            file = open(self.path, "a", encoding="utf-8", newline="\n")  # noqa: SIM115  closed by __exit__
+            self._lock(file)
+            if self.path.exists() and os.path.samestat(self.path.stat(), os.fstat(file.fileno())):
+                return file
+            file.close()  # the one that was waited for has finished the folder
+
+    def _lock(self, file: IO[str]) -> None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"{self.path}: another program writes it; waiting until that one ends", file=sys.stderr)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            print(f"{self.path}: two programs that write it would not be noticed ({error.strerror})", file=sys.stderr)
 
     def _sync(self) -> None:
         os.fsync(self._file.fileno())
@@ -99,20 +124,12 @@ class Journal(AppendedLines):
         self.append_row({"key": key, **to_row(completion)})
 
     def finish(self) -> None:
-        """Put the folder aside: to be called after the job's output was published."""
+        """Put the folder aside, until it is entered again: to be called after the job's output was published."""
         if self.folder.exists():
             finished = self.folder.with_suffix(FINISHED)
             shutil.rmtree(finished, ignore_errors=True)
-            self.folder.rename(finished)
-
-
-def journal_folder(output: str | Path) -> Path:
-    """Return the folder of an output's journal, for a job that begins; a finished one is taken up again."""
-    folder = unfinished_folder(output)
-    finished = folder.with_suffix(FINISHED)
-    if finished.exists() and not folder.exists():
-        finished.rename(folder)
-    return folder
+            with suppress(FileNotFoundError):  # one that waited for this job has been faster
+                self.folder.rename(finished)
 
 
 def remove_recorded_journals(results: str | Path, records: str | Path = ".snakemake") -> None:
@@ -142,12 +159,11 @@ def complete_with_journal(engine: Completer, requests: Sequence[Request], folder
     `Engine.complete` and `Journal.read` do.
     """
     require_unique_ids(requests)
-    journal = Journal(folder)
-    done = journal.read()
     keys = {request.id: request_key(engine.identity, request) for request in requests}
-    missing = {keys[request.id]: request for request in requests if keys[request.id] not in done}
-    print(f"journal: {len(missing)} to write, {len(requests) - len(missing)} reused", file=sys.stderr)
-    with journal:
+    with Journal(folder) as journal:
+        done = journal.read()
+        missing = {keys[request.id]: request for request in requests if keys[request.id] not in done}
+        print(f"journal: {len(missing)} to write, {len(requests) - len(missing)} reused", file=sys.stderr)
         for completion in engine.complete(missing.values()):
             key = keys[completion.id]
             journal.append(key, completion)

@@ -63,12 +63,11 @@ def _perplexity(logprob: float, tokens: int) -> float:
 
 def _score_with_journal(engine: Engine, texts: set[tuple[int, ...]], folder: Path) -> dict[tuple[int, ...], float]:
     """Token ids → log-likelihood of the second to the last; the engine is asked only for those not in the journal."""
-    lines = AppendedLines(folder / "scores.jsonl")
-    done = dict(lines.read_rows(lambda row: (row["key"], float(row["logprob"]))))
     keys = {ids: _score_key(engine.identity, ids) for ids in texts}
-    missing = sorted((ids for ids in texts if keys[ids] not in done), key=lambda ids: (-len(ids), ids))
-    print(f"journal: {len(missing)} texts to score, {len(texts) - len(missing)} reused", file=sys.stderr)
-    with lines:
+    with AppendedLines(folder / "scores.jsonl") as lines:
+        done = dict(lines.read_rows(lambda row: (row["key"], float(row["logprob"]))))
+        missing = sorted((ids for ids in texts if keys[ids] not in done), key=lambda ids: (-len(ids), ids))
+        print(f"journal: {len(missing)} texts to score, {len(texts) - len(missing)} reused", file=sys.stderr)
         for start in range(0, len(missing), TEXTS_AT_ONCE):
             chunk = missing[start : start + TEXTS_AT_ONCE]
             scores = engine.loglikelihoods([(ids[:1], ids[1:]) for ids in chunk])

@@ -7,6 +7,7 @@ and lengths are those of lm-eval's tasks `humaneval` and `mbpp` (github.com/Eleu
 import ast
 import gzip
 import hashlib
+import io
 import json
 import re
 import statistics
@@ -25,7 +26,7 @@ from pydantic import Field, model_validator
 
 from isheep.engine import Sampling
 from isheep.journal import Journal
-from isheep.records import InputError, parse_lines, parse_list, read_jsonl
+from isheep.records import InputError, parse_lines, read_jsonl, read_objects
 from isheep.sandbox import Limits, Sandbox
 from isheep.settings import Settings
 
@@ -152,13 +153,11 @@ def read_problems(path: str | Path, format: Format) -> list[Problem]:
 def _read_rows(path: Path) -> list[dict]:
     if path.suffix == ".gz":
         try:
-            lines = gzip.decompress(path.read_bytes()).decode("utf-8").splitlines()
+            text = gzip.decompress(path.read_bytes()).decode("utf-8")
         except (OSError, EOFError, ValueError) as error:
             raise InputError(f"{path}: it cannot be unpacked ({error}); fetch the file again.") from None
-        return parse_lines(lines, path)
-    if path.suffix == ".json":
-        return parse_list(path.read_text(encoding="utf-8"), path)
-    return read_jsonl(path)
+        return parse_lines(io.StringIO(text), path)
+    return read_objects(path)
 
 
 def _humaneval_problem(row: dict, where: str) -> Problem:
@@ -369,10 +368,6 @@ def run_samples(
     by_id = {str(problem.id): problem for problem in problems}
     programs = [by_id[str(sample.task_id)].program(sample.completion) for sample in samples]
     keys = [_program_key(program, sandbox, limits) for program in programs]
-    journal = FinishedPrograms(folder)
-    results = {key: row["result"] for key, row in journal.read().items()}
-    missing = {key: program for key, program in zip(keys, programs, strict=True) if key not in results}
-    print(f"programs: {len(missing)} to run, {len(set(keys)) - len(missing)} reused", file=sys.stderr)
     lock = Lock()
 
     def run(key: str, program: str) -> None:
@@ -381,7 +376,10 @@ def run_samples(
             results[key] = result
             journal.append(key, result)
 
-    with journal, ThreadPoolExecutor(threads) as pool:
+    with FinishedPrograms(folder) as journal, ThreadPoolExecutor(threads) as pool:
+        results = {key: row["result"] for key, row in journal.read().items()}
+        missing = {key: program for key, program in zip(keys, programs, strict=True) if key not in results}
+        print(f"programs: {len(missing)} to run, {len(set(keys)) - len(missing)} reused", file=sys.stderr)
         running = [pool.submit(run, key, program) for key, program in missing.items()]
         try:
             for future in as_completed(running):

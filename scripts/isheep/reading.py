@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from isheep.records import InputError, read_jsonl
+from isheep.records import InputError, read_jsonl, read_text
 
 
 def read_rows(path: str | Path, *keys: str) -> list[dict]:
@@ -12,10 +12,7 @@ def read_rows(path: str | Path, *keys: str) -> list[dict]:
 
     Raises InputError, naming file and line, for a file that cannot be read, a torn line, or a missing key.
     """
-    try:
-        rows = read_jsonl(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise _unreadable(path, error) from None
+    rows = read_jsonl(path)
     for line, row in enumerate(rows, start=1):
         missing = [key for key in keys if key not in row]
         if missing:
@@ -37,14 +34,12 @@ def read_shards(paths: Sequence[str | Path], *keys: str) -> list[dict]:
 def read_object(path: str | Path) -> dict:
     """Return the one JSON object of a file. Raises InputError, naming the file, where it is missing or torn."""
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise InputError(
             f"{path}: line {error.lineno} is not valid JSON ({error.msg} at column {error.colno}); the file may be "
             "torn, make it again."
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise _unreadable(path, error) from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: it is a JSON {type(content).__name__}, but it must be one object; make it again.")
     return content
@@ -58,11 +53,6 @@ def by_id(rows: Sequence[dict], what: str) -> dict[str, dict]:
             raise InputError(f"{what}: the id {row['id']!r} occurs twice; each must be there once, remove one of them.")
         found[row["id"]] = row
     return found
-
-
-def _unreadable(path: str | Path, error: OSError | UnicodeDecodeError) -> InputError:
-    reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-    return InputError(f"{path}: the file cannot be read ({reason}); correct the path or make the file again.")
 
 
 def _list(keys: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """Reading and writing the workflow's files: JSON Lines, published whole or not at all."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -13,13 +14,23 @@ class InputError(Exception):
     """Bad input of the user's: one sentence that names the file or key, what is wrong and what to do."""
 
 
+def read_text(path: str | Path) -> str:
+    """Return the text of a file. Raises InputError, naming the file, where it cannot be read or is not UTF-8."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InputError(
+            f"{path}: the file cannot be read ({reason}); correct the path, or make or fetch the file again."
+        ) from None
+
+
 def read_jsonl(path: str | Path) -> list[dict]:
     """Read a JSON Lines file whose every line is one object.
 
-    Raises InputError, naming file and line, for an empty line or a line that is no JSON object.
+    Raises InputError, naming the file and, for an empty line or a line that is no JSON object, the line.
     """
-    with open(path, encoding="utf-8") as file:
-        return parse_lines(file, path)
+    return parse_lines(io.StringIO(read_text(path)), path)
 
 
 def parse_lines(lines: Iterable[str], path: str | Path) -> list[dict]:
@@ -56,6 +67,12 @@ def parse_list(text: str, path: str | Path) -> list[dict]:
         if not isinstance(row, dict):
             raise InputError(f"{path}: row {number} is a JSON {type(row).__name__}, not an object; correct it.")
     return rows
+
+
+def read_objects(path: str | Path) -> list[dict]:
+    """Return the objects of a JSON list or of JSON Lines, whichever the file holds. Raises InputError as both do."""
+    text = read_text(path)
+    return parse_list(text, path) if text.lstrip().startswith("[") else parse_lines(io.StringIO(text), path)
 
 
 def file_sha256(path: str | Path) -> str:

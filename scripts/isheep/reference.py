@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 from isheep.hub_cache import fetched_commit
-from isheep.records import InputError, parse_lines, parse_list
+from isheep.records import InputError, read_objects
 from isheep.spelling import listed
 
 FORMS = "seed tasks (`instruction`, `instances`), conversations (`conversations`) or instruction, input and response"
@@ -20,7 +20,7 @@ def sample_reference(path: str | Path, count: int, seed: int) -> list[dict]:
     naming file and row, for a torn file, a row of another form, or too few rows.
     """
     path = _only_file(Path(path)) if Path(path).is_dir() else path
-    rows = _read_rows(path)
+    rows = read_objects(path)
     if count > len(rows):
         raise InputError(f"{path}: {count} rows are to be drawn, but it has {len(rows)}; lower the sample.")
     chosen = sorted(random.Random(seed).sample(range(len(rows)), count))
@@ -38,15 +38,6 @@ def _only_file(folder: Path) -> Path:
         names = listed(file.name for file in found) if found else "none"
         raise InputError(f"{folder}: a reference is one .json or .jsonl file, but it holds {names}; fetch one alone.")
     return found[0]
-
-
-def _read_rows(path: str | Path) -> list[dict]:
-    with open(path, encoding="utf-8") as file:
-        start = file.read(1)
-        while start.isspace():
-            start = file.read(1)
-        file.seek(0)
-        return parse_list(file.read(), path) if start == "[" else parse_lines(file, path)
 
 
 def _question_and_answer(row: dict, where: str) -> dict[str, str]:

@@ -43,10 +43,11 @@ class Ledger(AppendedLines):
         self.prompt_tokens = self.completion_tokens = 0
 
     def __enter__(self) -> "Ledger":
+        super().__enter__()
         rows = self.read_rows(lambda row: (int(row["prompt_tokens"]), int(row["completion_tokens"])))
         self.prompt_tokens = sum(prompt for prompt, _ in rows)
         self.completion_tokens = sum(completion for _, completion in rows)
-        return super().__enter__()
+        return self
 
     def enter(self, prompt_tokens: int, completion_tokens: int) -> None:
         """Add tokens, or take them off where negative."""

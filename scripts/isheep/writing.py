@@ -6,8 +6,8 @@ from pathlib import Path
 
 from isheep.devices import claim_devices
 from isheep.engine import Completion, Engine, EngineSettings, Request, open_engine
-from isheep.journal import Journal, complete_with_journal, journal_folder
-from isheep.records import write_jsonl
+from isheep.journal import Journal, complete_with_journal
+from isheep.records import unfinished_folder, write_jsonl
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +72,7 @@ def complete_and_publish(
     requests: Sequence[Request], engine: Engine, output: Path, to_row: Callable[[Request, Completion], dict]
 ) -> None:
     """Complete all requests through the journal and publish one row each, in the order of the requests."""
-    folder = journal_folder(output)
+    folder = unfinished_folder(output)
     completions = complete_with_journal(engine, requests, folder)
     write_jsonl(output, (to_row(request, done) for request, done in zip(requests, completions, strict=True)))
     Journal(folder).finish()

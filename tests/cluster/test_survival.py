@@ -103,7 +103,7 @@ def test_a_job_that_slurm_ends_on_its_last_attempt_is_explained(cluster, checkpo
     )
     output = site.run("--retries", "0", status=1)
     for job, happened, key in (
-        ("late", "was stopped at its time limit of 1 minutes", "--set-resources write_responses:runtime=MINUTES"),
+        ("late", "was stopped at its time limit of 1 min", "--set-resources write_responses:runtime=MINUTES"),
         ("large", "was killed for taking more than its 500 MB of memory", "--set-resources write_responses:mem_mb=MB"),
     ):
         [number] = site.slurm_jobs(job)

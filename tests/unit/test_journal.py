@@ -7,7 +7,7 @@ import pytest
 from snakemake.persistence.file import FilePersistence
 
 from isheep.engine import EngineSettings, Request, Sampling, TokenLogprob, open_engine
-from isheep.journal import Journal, complete_with_journal, journal_folder, remove_recorded_journals, request_key
+from isheep.journal import Journal, complete_with_journal, remove_recorded_journals, request_key
 from isheep.records import InputError, unfinished_folder
 
 SAMPLING = Sampling(max_tokens=8)
@@ -127,10 +127,10 @@ def test_the_key_holds_all_that_a_text_depends_on():
 
 def test_a_finished_journal_is_taken_up_where_its_output_is_asked_for_again(engine, tmp_path):
     output = tmp_path / "responses.jsonl"
-    first = complete_with_journal(engine, requests(2), journal_folder(output))
-    Journal(journal_folder(output)).finish()
+    first = complete_with_journal(engine, requests(2), unfinished_folder(output))
+    Journal(unfinished_folder(output)).finish()
     assert not unfinished_folder(output).exists()
-    again = complete_with_journal(engine, requests(3), journal_folder(output))
+    again = complete_with_journal(engine, requests(3), unfinished_folder(output))
     assert again[:2] == first
     assert engine.asked == ["r0", "r1", "r2"]
 
@@ -147,10 +147,10 @@ def test_finished_journals_are_kept_until_snakemake_has_recorded_their_outputs(e
         folder / f"{name}.jsonl" for name in ("recorded", "killed", "cancelled", "running")
     ]
     for output in outputs:
-        complete_with_journal(engine, requests(1), journal_folder(output))
+        complete_with_journal(engine, requests(1), unfinished_folder(output))
     for output in (recorded, killed, cancelled):
         output.touch()
-        Journal(journal_folder(output)).finish()
+        Journal(unfinished_folder(output)).finish()
     cancelled.unlink()  # as Snakemake does inside a job that is cancelled
     snakemake = FilePersistence(path=Path(".snakemake"))
     for output in (killed, running):

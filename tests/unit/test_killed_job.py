@@ -52,6 +52,27 @@ def test_killed_stage_goes_on_where_it_was(tiny_checkpoint, instructions, tmp_pa
     assert not unfinished_folder(output).exists()
 
 
+def test_a_job_that_outlived_its_workflow_is_waited_for(tiny_checkpoint, instructions, tmp_path):
+    """The next run of the workflow starts the same job again, while the first one still writes."""
+    output = tmp_path / "responses.jsonl"
+    journal = unfinished_folder(output) / "completions.jsonl"
+    pipes = {"stderr": subprocess.PIPE, "text": True}
+    first = subprocess.Popen(command(tiny_checkpoint, instructions, output), **pipes)
+    while not journal.exists() or journal.read_bytes().count(b"\n") < 4:
+        assert first.poll() is None, "the stage ended before the second one began"
+        time.sleep(0.01)
+    first.send_signal(signal.SIGSTOP)
+    second = subprocess.Popen(command(tiny_checkpoint, instructions, output), **pipes)
+    said = next(line for line in second.stderr if "another program writes it" in line)
+    assert "waiting until that one ends" in said
+    first.send_signal(signal.SIGCONT)
+    assert f"journal: 0 to write, {COUNT} reused" in second.communicate()[1]
+    first.communicate()
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert len(read_jsonl(output)) == COUNT
+    assert not unfinished_folder(output).exists()
+
+
 def test_what_was_published_but_not_recorded_is_not_written_again(tiny_checkpoint, instructions, tmp_path):
     """Snakemake deletes an output that it has not recorded, and asks for it again."""
     output = tmp_path / "responses.jsonl"

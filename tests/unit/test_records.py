@@ -1,8 +1,10 @@
 """Files are read strictly and published whole."""
 
+import json
+
 import pytest
 
-from isheep.records import InputError, publish, read_jsonl, write_jsonl
+from isheep.records import InputError, publish, read_jsonl, read_objects, write_jsonl
 
 
 def test_rows_survive_writing_and_reading(tmp_path):
@@ -46,3 +48,15 @@ def test_published_folder_replaces_the_old_one_whole(tmp_path):
             partial.mkdir()
             (partial / name).touch()
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["new"]
+
+
+def test_a_file_that_is_not_there_is_one_clear_sentence(tmp_path):
+    with pytest.raises(InputError, match=r"absent\.jsonl: the file cannot be read \(No such file"):
+        read_jsonl(tmp_path / "absent.jsonl")
+
+
+def test_a_list_and_lines_hold_the_same_objects(tmp_path):
+    rows = [{"text": "one\u2028line"}, {"text": "two"}]
+    (tmp_path / "list.json").write_text(json.dumps(rows), encoding="utf-8")
+    write_jsonl(tmp_path / "lines.jsonl", rows)
+    assert read_objects(tmp_path / "list.json") == read_objects(tmp_path / "lines.jsonl") == rows
