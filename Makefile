@@ -3,7 +3,7 @@
 # make replicates    the demo over three seeds
 # make matrix    every recipe of the paper at the demo's size, with tables and figures as the paper's; about an hour
 # make test-environments    every stage with its own environment alone; 5 GB in ENVIRONMENTS, 10 minutes the first time
-# make test-cluster    `snakemake --profile slurm` on a real Slurm on this machine; root, Debian's packages, 10 minutes
+# make test-cluster    `snakemake --profile slurm` on a real Slurm on this machine; root, Debian's packages, 15 minutes
 # make clean   remove the results of the demo
 # make bench   speed of what we wrote ourselves against named peers, and of the graph as it grows
 .DEFAULT_GOAL := help
