@@ -1,0 +1,46 @@
+"""A run of the workflow that is killed: the next one finishes, and nothing that was written is paid for again."""
+
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from isheep.records import unfinished_folder
+from workspace import Workspace
+
+pytestmark = pytest.mark.end_to_end
+
+PROMPTS = 40
+TINY = f"""
+experiment: {{name: tiny, recipes: [one_base], iterations: 1}}
+runtime: {{batch_size: 2}}
+instructions: {{shard_size: 40, prompts_per_shard: {PROMPTS}}}
+recipes: {{one_base: {{instructions: 40}}}}
+"""
+SHARD = "results/tiny/demo/seed1/base/continuations/shard0.jsonl"
+
+
+def test_a_job_that_outlives_its_run_is_waited_for_and_not_repeated(tmp_path):
+    workspace = Workspace(tmp_path, "config/config.yaml", "tiny.yaml")
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    journal = unfinished_folder(tmp_path / SHARD) / "completions.jsonl"
+    run = subprocess.Popen(
+        [sys.executable, "-m", "snakemake", "--cores", "1", SHARD, "--configfile", *workspace.configfiles],
+        cwd=tmp_path,
+        env=workspace.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not journal.exists() or journal.read_bytes().count(b"\n") < 4:
+        assert run.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.01)
+    run.kill()  # the workflow alone: its job goes on
+    run.wait()
+    workspace.snakemake("--unlock")
+    workspace.snakemake(SHARD)
+    log = (tmp_path / "results/tiny/demo/seed1/base/logs/continuations.shard0.log").read_text(errors="replace")
+    assert re.findall(r"journal: (\d+) to write, (\d+) reused", log) == [("0", str(PROMPTS))]
+    assert workspace.jobs(SHARD) == {}
+    assert [path.name for path in (tmp_path / SHARD).parent.iterdir()] == ["shard0.jsonl"]
