@@ -10,11 +10,11 @@ import sys
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
 from isheep.cluster import explain_ended_jobs, prepare_for_cluster
-from isheep.journal import remove_recorded_journals
+from isheep.journal import remove_leftovers
 
 prepare_for_cluster(workflow)
 if workflow.is_main_process:
-    remove_recorded_journals("results")
+    remove_leftovers("results")
 
 if not workflow.config_settings.configfiles:
 
@@ -94,9 +94,9 @@ rule all:
 
 
 onsuccess:
-    remove_recorded_journals("results")
+    remove_leftovers("results")
 
 
 onerror:
     explain_ended_jobs()
-    remove_recorded_journals("results")
+    remove_leftovers("results")

@@ -6,10 +6,12 @@ again, goes on from the last step that it saved.
 """
 
 import argparse
+import hashlib
+import json
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 
 import torch
@@ -25,8 +27,11 @@ from trl import SFTConfig, SFTTrainer
 from isheep import program
 from isheep.identity import read_identity, write_identity
 from isheep.prompts import chat_messages, response_prompt
-from isheep.records import InputError, publish, read_jsonl, unfinished_folder
+from isheep.records import InputError, file_sha256, lock, publish, read_jsonl, unfinished_folder, write_json
 from isheep.training import TrainingSettings
+
+RECORD = "training.json"
+"""In a trained checkpoint's folder: what was asked for."""
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -34,10 +39,67 @@ def main(arguments: argparse.Namespace) -> None:
     settings = TrainingSettings.model_validate_json(arguments.training)
     torch.set_num_threads(arguments.threads)
     set_seed(arguments.seed)
-    PartialState(cpu=not torch.cuda.is_available())  # the processes know each other before one loads weights
+    state = PartialState(cpu=not torch.cuda.is_available())  # the processes know each other before one loads weights
+    with alone(arguments.output) if state.is_main_process else nullcontext():
+        state.wait_for_everyone()
+        asked = what_is_asked(arguments, settings)
+        if is_published(arguments.output, asked):
+            print(f"{arguments.output}: another program has just trained it")
+        else:
+            train(arguments, settings, asked)
+
+
+@contextmanager
+def alone(output: Path) -> Iterator[None]:
+    """Hold the lock of an output: a job of a killed workflow may still be training it, and is waited for. What was
+    kept for a killed run is removed at the end."""
+    folder = unfinished_folder(output)
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as file:
+        lock(file, output)
+        yield
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def what_is_asked(arguments: argparse.Namespace, settings: TrainingSettings) -> dict:
+    """All that the result depends on, but for the order of sums: kept with saved steps and in the published folder."""
+    return {
+        "weights": read_identity(arguments.weights),
+        "training_set": file_sha256(arguments.training_set),
+        "settings": settings.model_dump(mode="json"),
+        "separator": arguments.separator,
+        "system_prompt": arguments.system_prompt,
+        "seed": arguments.seed,
+    }
+
+
+def is_published(output: Path, asked: dict) -> bool:
+    """Whether the output has been trained as asked: Snakemake had removed it, so another program did it meanwhile."""
+    record = output / RECORD
+    return record.exists() and json.loads(record.read_text(encoding="utf-8")) == asked
+
+
+def saved_steps_folder(output: Path, asked: dict) -> Path:
+    """The folder of the steps that a killed run has saved, if it was asked for the same; those of others are removed.
+
+    Steps are saved in the form of the layout, so that another number of processes begins anew.
+    """
+    layout = [PartialState().num_processes, is_fsdp_enabled()]
+    key = hashlib.sha256(json.dumps([asked, layout], sort_keys=True).encode()).hexdigest()
+    folder = unfinished_folder(output) / key
+    if PartialState().is_main_process:
+        for other in unfinished_folder(output).iterdir():
+            if other.is_dir() and other != folder:
+                shutil.rmtree(other)
+    PartialState().wait_for_everyone()
+    return folder
+
+
+def train(arguments: argparse.Namespace, settings: TrainingSettings, asked: dict) -> None:
+    """Train from the start, or from the last saved step, and publish."""
     accumulation = accumulated_batches(settings, arguments.micro_batch_size, PartialState().num_processes)
     examples = training_examples(arguments, settings)
-    saved_steps = unfinished_folder(arguments.output)
+    saved_steps = saved_steps_folder(arguments.output, asked)
     trainer = PairTrainer(
         model=load_weights(arguments.weights, settings),
         args=trainer_settings(arguments, settings, saved_steps, accumulation),
@@ -50,9 +112,8 @@ def main(arguments: argparse.Namespace) -> None:
     trainer.train_dataset = whole_batches(trainer.train_dataset, settings.batch_size)
     with redirect_stdout(sys.stderr):  # the trainer's progress belongs in the log
         trainer.train(resume_from_checkpoint=last_saved_step(saved_steps))
-    save(trainer, arguments, settings)
+    save(trainer, arguments, settings, asked)
     if PartialState().is_main_process:
-        shutil.rmtree(saved_steps, ignore_errors=True)
         print(f"{arguments.output}: trained on {len(examples['train'])} pairs, {trainer.state.global_step} steps")
 
 
@@ -126,7 +187,7 @@ def last_saved_step(folder: Path) -> str | None:
     return str(max(whole, key=lambda step: int(step.name.rpartition("-")[2]))) if whole else None
 
 
-def save(trainer: SFTTrainer, arguments: argparse.Namespace, settings: TrainingSettings) -> None:
+def save(trainer: SFTTrainer, arguments: argparse.Namespace, settings: TrainingSettings, asked: dict) -> None:
     """Publish the adapter or the weights; under FSDP every process gives its part, and the first one writes."""
     trainer.accelerator.wait_for_everyone()
     main_process = PartialState().is_main_process
@@ -138,6 +199,7 @@ def save(trainer: SFTTrainer, arguments: argparse.Namespace, settings: TrainingS
         trainer.save_model(str(folder))
         if main_process:
             (folder / "training_args.bin").unlink(missing_ok=True)
+            write_json(folder / RECORD, asked)
             write_identity(folder, read_identity(arguments.weights) if settings.method == "lora" else None)
     trainer.accelerator.wait_for_everyone()
 

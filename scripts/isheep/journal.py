@@ -7,10 +7,10 @@ has recorded the output: what is killed in between is asked for again, and found
 """
 
 import base64
-import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import IO, Self, TypeVar
 
 from isheep.engine import Completer, Completion, Request, TokenLogprob, require_unique_ids
-from isheep.records import InputError
+from isheep.records import InputError, lock, remove
 
 Row = TypeVar("Row")
 
 FINISHED = ".finished"
+LEFTOVER = re.compile(r"\.(?P<output>.+?)(\.finished|\.\d+\.partial)")
 SECONDS_BETWEEN_SYNCS = 5.0
 """Each line is handed to the system at once and survives a killed job; this bounds what a power cut takes."""
 
@@ -89,19 +90,10 @@ class AppendedLines:
                 finished.rename(folder)
             folder.mkdir(parents=True, exist_ok=True)
             file = open(self.path, "a", encoding="utf-8", newline="\n")  # noqa: SIM115  closed by __exit__
-            self._lock(file)
+            lock(file, self.path)
             if self.path.exists() and os.path.samestat(self.path.stat(), os.fstat(file.fileno())):
                 return file
             file.close()  # the one that was waited for has finished the folder
-
-    def _lock(self, file: IO[str]) -> None:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"{self.path}: another program writes it; waiting until that one ends", file=sys.stderr)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError as error:
-            print(f"{self.path}: two programs that write it would not be noticed ({error.strerror})", file=sys.stderr)
 
     def _sync(self) -> None:
         os.fsync(self._file.fileno())
@@ -132,18 +124,21 @@ class Journal(AppendedLines):
                 self.folder.rename(finished)
 
 
-def remove_recorded_journals(results: str | Path, records: str | Path = ".snakemake") -> None:
-    """Remove, anywhere below `results`, the finished journals of outputs that Snakemake has recorded.
+def remove_leftovers(results: str | Path, records: str | Path = ".snakemake") -> None:
+    """Remove, anywhere below `results`, what lies beside outputs that Snakemake has recorded: their finished journals,
+    and what killed programs had not published.
 
-    Kept they would answer when an output is asked for anew because of a change that no request shows, such as another
-    version of a library. records: Snakemake's folder in the working directory, to which its outputs are relative.
+    A journal that was kept would answer when an output is asked for anew because of a change that no request shows,
+    such as another version of a library. records: Snakemake's folder in the working directory, to which its outputs
+    are relative.
     """
     marked = Path(records) / "incomplete"
     incomplete = {_output_of(mark.relative_to(marked)) for mark in marked.rglob("*") if mark.is_file()}
-    for finished in Path(results).rglob(f".*{FINISHED}"):
-        output = finished.with_name(finished.stem.removeprefix("."))
-        if output.exists() and str(output) not in incomplete:
-            shutil.rmtree(finished, ignore_errors=True)
+    for path in Path(results).rglob(".*"):
+        left = LEFTOVER.fullmatch(path.name)
+        output = path.with_name(left["output"]) if left else None
+        if output and output.exists() and str(output) not in incomplete:
+            remove(path)
 
 
 def _output_of(mark: Path) -> str:

@@ -1,13 +1,16 @@
 """Reading and writing the workflow's files: JSON Lines, published whole or not at all."""
 
+import fcntl
 import hashlib
 import io
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 
 class InputError(Exception):
@@ -85,15 +88,16 @@ def file_sha256(path: str | Path) -> str:
 def publish(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, and rename it to `path` only if the block ends without an error.
 
-    Works for files and for folders; readers see the whole new version or none.
+    Works for files and for folders; readers see the whole new version or none. The temporary path is this process's
+    own; isheep.journal.remove_leftovers removes it where the process was killed.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    _remove(partial)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    remove(partial)
     yield partial
     if path.is_dir():
-        _remove(path)
+        remove(path)
     os.replace(partial, path)
 
 
@@ -116,7 +120,23 @@ def unfinished_folder(output: str | Path) -> Path:
     return output.with_name(f".{output.name}.unfinished")
 
 
-def _remove(path: Path) -> None:
+def lock(file: IO, what: str | Path) -> None:
+    """Lock an open file for this process, until it is closed or the process ends, however that ends.
+
+    Waits, with one line on standard error that names `what`, for another process that has it, such as a job that goes
+    on though its workflow was killed. Says so where the file system knows no locks.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"{what}: another program writes it; waiting until that one ends", file=sys.stderr)
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        print(f"{what}: two programs that write it would not be noticed ({error.strerror})", file=sys.stderr)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
     if path.is_dir():
         shutil.rmtree(path)
     elif path.exists():

@@ -7,7 +7,7 @@ import pytest
 from snakemake.persistence.file import FilePersistence
 
 from isheep.engine import EngineSettings, Request, Sampling, TokenLogprob, open_engine
-from isheep.journal import Journal, complete_with_journal, remove_recorded_journals, request_key
+from isheep.journal import Journal, complete_with_journal, remove_leftovers, request_key
 from isheep.records import InputError, unfinished_folder
 
 SAMPLING = Sampling(max_tokens=8)
@@ -140,7 +140,7 @@ def test_a_journal_without_completions_is_finished_too(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_finished_journals_are_kept_until_snakemake_has_recorded_their_outputs(engine, tmp_path, monkeypatch):
+def test_leftovers_are_kept_until_snakemake_has_recorded_their_outputs(engine, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = Path("results") / ("a_long_name_" * 20)
     recorded, killed, cancelled, running = outputs = [
@@ -155,6 +155,9 @@ def test_finished_journals_are_kept_until_snakemake_has_recorded_their_outputs(e
     snakemake = FilePersistence(path=Path(".snakemake"))
     for output in (killed, running):
         snakemake._mark_incomplete(str(output), None)
-    remove_recorded_journals("results")
-    left = {path.name for path in folder.iterdir() if path.is_dir()}
-    assert left == {".killed.jsonl.finished", ".cancelled.jsonl.finished", ".running.jsonl.unfinished"}
+    for output in (recorded, killed):
+        (folder / f".{output.name}.123.partial").touch()
+    remove_leftovers("results")
+    left = {path.name for path in folder.iterdir() if path.name.startswith(".")}
+    journals = {".killed.jsonl.finished", ".cancelled.jsonl.finished", ".running.jsonl.unfinished"}
+    assert left == journals | {".killed.jsonl.123.partial"}

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from safetensors.torch import load_file
 
@@ -97,22 +98,51 @@ def test_killed_training_goes_on_from_its_last_saved_step(uninterrupted, tiny_ch
     saved = tmp_path / ".weights.unfinished"
     kill_after_a_saved_step(command(tiny_checkpoint, training_set, output), saved)
     assert not output.exists()
-    marker = min(saved.glob("checkpoint-*"), key=lambda path: path.stat().st_mtime)
+    marker = min(saved.glob("*/checkpoint-*"), key=lambda path: path.stat().st_mtime)
     state = json.loads((marker / "trainer_state.json").read_text())
     assert 0 < state["global_step"] < 16
-    (saved / "checkpoint-15").mkdir()  # as a run leaves it that is killed while it saves
+    (marker.parent / "checkpoint-15").mkdir()  # as a run leaves it that is killed while it saves
     train(tiny_checkpoint, training_set, output)
     expected, found = (load_file(folder / "model.safetensors") for folder in (uninterrupted, output))
     assert all(expected[name].equal(found[name]) for name in expected), "as if it had never been killed"
     assert not saved.exists()
 
 
+def test_steps_saved_for_something_else_are_not_gone_on_with(uninterrupted, tiny_checkpoint, training_set, tmp_path):
+    """A setting or the training set was changed after the kill."""
+    output, saved = tmp_path / "weights", tmp_path / ".weights.unfinished"
+    kill_after_a_saved_step(command(tiny_checkpoint, training_set, output, learning_rate=1e-3), saved)
+    train(tiny_checkpoint, training_set, output)
+    assert largest_difference(uninterrupted, output) == 0
+    assert not saved.exists()
+
+
+def test_a_training_that_outlived_its_workflow_is_waited_for(uninterrupted, tiny_checkpoint, training_set, tmp_path):
+    """The next run of the workflow starts the same job again, while the first one still trains."""
+    output, saved = tmp_path / "weights", tmp_path / ".weights.unfinished"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    first = subprocess.Popen(command(tiny_checkpoint, training_set, output), start_new_session=True, **pipes)
+    while not list(saved.glob("*/checkpoint-*/trainer_state.json")):
+        assert first.poll() is None, "training ended before the second one began"
+        time.sleep(0.02)
+    os.killpg(first.pid, signal.SIGSTOP)
+    second = subprocess.Popen(command(tiny_checkpoint, training_set, output), **pipes)
+    next(line for line in second.stderr if line.startswith(f"{output}: another program"))
+    os.killpg(first.pid, signal.SIGCONT)
+    assert "30 pairs, 16 steps" in first.communicate()[0]
+    assert "another program has just trained it" in second.communicate()[0]
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert largest_difference(uninterrupted, output) == 0
+
+
 def kill_after_a_saved_step(command: list[str], saved: Path) -> None:
     program = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not list(saved.glob("checkpoint-*/trainer_state.json")):
+    while not list(saved.glob("*/checkpoint-*/trainer_state.json")):
         assert program.poll() is None, "training ended before it saved a step"
         time.sleep(0.02)
-    os.killpg(program.pid, signal.SIGKILL)
+    launcher = psutil.Process(program.pid)
+    for process in [launcher, *launcher.children(recursive=True)]:  # workers are sessions of their own
+        process.kill()
     program.wait()
 
 
