@@ -43,7 +43,8 @@ test-rebuild: .venv/local
 
 test-cluster: .venv/local .venv-slurm/ready
 	python tests/cluster/cluster.py install
-	OMP_NUM_THREADS=1 ISHEEP_CLUSTER=yes pytest --durations=10 tests/cluster
+	OMP_NUM_THREADS=1 ISHEEP_CLUSTER=yes ISHEEP_ENVIRONMENTS=$(wildcard $(ENVIRONMENTS)) \
+	  pytest --durations=10 tests/cluster
 
 test-environments: .venv/local
 	ISHEEP_ENVIRONMENTS=$(ENVIRONMENTS) pytest --durations=5 tests/environments

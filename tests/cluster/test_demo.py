@@ -97,7 +97,7 @@ def test_nothing_is_left_to_do(demo):
     assert "Nothing to be done" in demo.run("--configfile", *CONFIGURATION)
 
 
-@pytest.mark.skipif(not ENVIRONMENTS, reason="ISHEEP_ENVIRONMENTS is not set: make test-environments sets it up")
+@pytest.mark.skipif(not ENVIRONMENTS, reason="no environments were made: make test-environments")
 def test_jobs_run_in_the_environments_of_their_rules(cluster, tmp_path):
     """As the profile has it: by conda, whose stand-in in tests/environments has made them. Nothing else has torch."""
     site = Demo(tmp_path)
