@@ -6,10 +6,17 @@ module of this package that it imports, directly or not; comments, docstrings an
 
 import ast
 import hashlib
+import json
+import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from isheep.records import write_json
+
 PACKAGE = Path(__file__).parent
+KNOWN = PACKAGE / "__pycache__" / "digests.json"
+"""What was found in sources before, by their checksum: parsing all of them takes a second of every start."""
 
 
 def program_digest(program: str | Path) -> str:
@@ -21,8 +28,8 @@ def program_digest(program: str | Path) -> str:
     while pending:
         path = pending.pop()
         if path not in sources:
-            sources[path], imported = _parsed(path, path.stat().st_mtime_ns)
-            pending += imported
+            sources[path], imported = _parsed(path.read_bytes())
+            pending += [module for name in imported if (module := PACKAGE / f"{name}.py").exists()]
     digest = hashlib.sha256()
     for path in sorted(sources, key=lambda path: path.name):
         digest.update(f"{path.name}:{sources[path]}\n".encode())
@@ -30,25 +37,36 @@ def program_digest(program: str | Path) -> str:
 
 
 @cache
-def _parsed(path: Path, modified: int) -> tuple[str, list[Path]]:
-    """Return what a file does, as text, and the library modules that it imports.
+def _parsed(source: bytes) -> tuple[str, list[str]]:
+    """Return a checksum of what a source does, and what it imports of this package."""
+    known = _known()
+    key = hashlib.sha256(f"{sys.version_info[:2]}".encode() + source).hexdigest()
+    if key not in known:
+        tree = ast.parse(source)
+        imported = _imported_modules(tree)
+        known[key] = hashlib.sha256(ast.dump(_without_docstrings(tree)).encode()).hexdigest(), imported
+        with suppress(OSError):  # a folder that is not ours to write in
+            KNOWN.parent.mkdir(exist_ok=True)
+            write_json(KNOWN, known)
+    return known[key]
 
-    Kept until the file is modified, since many programs share a module.
-    """
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    imported = _imported_modules(tree)
-    return ast.dump(_without_docstrings(tree)), imported
+
+@cache
+def _known() -> dict[str, tuple[str, list[str]]]:
+    try:
+        return json.loads(KNOWN.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
-def _imported_modules(tree: ast.Module) -> list[Path]:
+def _imported_modules(tree: ast.Module) -> list[str]:
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    modules = [PACKAGE / f"{name.split('.')[1]}.py" for name in names if name.startswith(f"{PACKAGE.name}.")]
-    return [path for path in modules if path.exists()]
+    return sorted({name.split(".")[1] for name in names if name.startswith(f"{PACKAGE.name}.")})
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

@@ -26,7 +26,7 @@ from pydantic import Field, model_validator
 
 from isheep.engine import Sampling
 from isheep.journal import Journal
-from isheep.records import InputError, parse_lines, read_jsonl, read_objects
+from isheep.records import InputError, parse_lines, parse_list, read_jsonl, read_text
 from isheep.sandbox import Limits, Sandbox
 from isheep.settings import Settings
 
@@ -157,7 +157,7 @@ def _read_rows(path: Path) -> list[dict]:
         except (OSError, EOFError, ValueError) as error:
             raise InputError(f"{path}: it cannot be unpacked ({error}); fetch the file again.") from None
         return parse_lines(io.StringIO(text), path)
-    return read_objects(path)
+    return parse_list(read_text(path), path) if path.suffix == ".json" else read_jsonl(path)
 
 
 def _humaneval_problem(row: dict, where: str) -> Problem:

@@ -1,5 +1,6 @@
 """A program's digest: what would act differently changes it, what would not does not."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -56,3 +57,15 @@ def test_selection_does_not_depend_on_any_engine(scripts):
         "SECONDS_BETWEEN_PROGRESS_LINES = 11.0",
     )
     assert digest.program_digest(program) == before
+
+
+def test_a_torn_file_of_known_digests_is_made_again(scripts, monkeypatch, tmp_path):
+    program = scripts / "select_pairs.py"
+    before = digest.program_digest(program)
+    known = tmp_path / "digests.json"
+    known.write_text('{"torn')
+    monkeypatch.setattr(digest, "KNOWN", known)
+    for kept in (digest._known, digest._parsed):
+        kept.cache_clear()
+    assert digest.program_digest(program) == before
+    assert len(json.loads(known.read_text())) > 3
