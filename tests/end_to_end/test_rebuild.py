@@ -43,6 +43,7 @@ def test_seed_tasks_and_benchmarks_come_from_the_world_byte_for_byte(world):
         assert filecmp.cmp(world / name, folder / name, shallow=False), name
 
 
+@pytest.mark.rebuild
 @pytest.mark.end_to_end
 def test_short_rebuild_learns_like_the_shipped_base(world, tmp_path):
     found = train(world, tmp_path / "base", "--stop-after-steps", str(SHORT))

@@ -39,6 +39,12 @@ def engine(server: JudgeServer, journal, **options) -> ApiEngine:
     return ApiEngine(settings, journal, **{"concurrency": 4, "timeout": 0.4, "backoff": 0.01} | options)
 
 
+def kept_in(folder) -> dict[str, dict]:
+    """The completions of a journal."""
+    with Journal(folder) as journal:
+        return journal.read()
+
+
 def judge_all(server: JudgeServer, journal, count: int, **options) -> list[Completion]:
     return complete_with_journal(engine(server, journal, **options), requests(count), journal)
 
@@ -76,7 +82,7 @@ def test_what_was_paid_is_kept_and_the_second_run_pays_only_for_the_rest(tmp_pat
         with pytest.raises(InputError) as error:
             judge_all(server, tmp_path, 12, attempts=2)
         before = dict(server.answered)
-        kept = Journal(tmp_path).read()
+        kept = kept_in(tmp_path)
         assert len(kept) == sum(before.values()) >= 7 - 4
         message = str(error.value)
         assert f"{len(kept)} of the 12 requests of this run are answered and kept" in message
@@ -104,7 +110,7 @@ def test_answers_under_way_are_collected_before_the_error(tmp_path):
     answered = sum(server.answered.values())
     assert 3 <= answered < 19, "four were under way; the error ends the sending"
     assert f"; {answered} of the 20 requests" in str(error.value)
-    assert len(Journal(tmp_path).read()) == answered
+    assert len(kept_in(tmp_path)) == answered
 
 
 @pytest.mark.parametrize(
@@ -191,7 +197,7 @@ def test_the_spending_limit_holds_whatever_happens(tmp_path, fault):
             ) as e:
                 judge_all(server, tmp_path, 40, spending_limit=limit, timeout=0.2)
             assert spent(server) <= limit
-        kept = Journal(tmp_path).read()
+        kept = kept_in(tmp_path)
         assert len(kept) == sum(server.answered.values())
         assert set(server.answered.values()) <= {1}
         if fault is None:
