@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -81,8 +82,9 @@ def default_folder() -> Path:
 def _remove_old(folder: Path) -> None:
     """Remove the folders beside `folder` of jobs that have ended long ago."""
     for other in folder.parent.glob(f"{PREFIX}-{os.getuid()}-*"):
-        if other != folder and time.time() - other.stat().st_mtime > SECONDS_UNTIL_OLD:
-            shutil.rmtree(other, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another job of this node removes it too
+            if other != folder and time.time() - other.stat().st_mtime > SECONDS_UNTIL_OLD:
+                shutil.rmtree(other, ignore_errors=True)
 
 
 def _take(count: int, devices: Sequence[str], folder: Path) -> dict[str, IO]:

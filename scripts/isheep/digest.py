@@ -24,12 +24,16 @@ def program_digest(program: str | Path) -> str:
 
     program: path of a Python file. Raises FileNotFoundError where it does not exist.
     """
-    pending, sources = [Path(program)], {}
+    pending, sources, known = [Path(program)], {}, len(_known())
     while pending:
         path = pending.pop()
         if path not in sources:
             sources[path], imported = _parsed(path.read_bytes())
             pending += [module for name in imported if (module := PACKAGE / f"{name}.py").exists()]
+    if len(_known()) > known:
+        with suppress(OSError):  # a folder that is not ours to write in
+            KNOWN.parent.mkdir(exist_ok=True)
+            write_json(KNOWN, _known())
     digest = hashlib.sha256()
     for path in sorted(sources, key=lambda path: path.name):
         digest.update(f"{path.name}:{sources[path]}\n".encode())
@@ -45,9 +49,6 @@ def _parsed(source: bytes) -> tuple[str, list[str]]:
         tree = ast.parse(source)
         imported = _imported_modules(tree)
         known[key] = hashlib.sha256(ast.dump(_without_docstrings(tree)).encode()).hexdigest(), imported
-        with suppress(OSError):  # a folder that is not ours to write in
-            KNOWN.parent.mkdir(exist_ok=True)
-            write_json(KNOWN, known)
     return known[key]
 
 

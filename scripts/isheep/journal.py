@@ -14,7 +14,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -26,7 +26,7 @@ from isheep.records import InputError, lock, remove
 Row = TypeVar("Row")
 
 FINISHED = ".finished"
-LEFTOVER = re.compile(r"\.(?P<output>.+?)(\.finished|\.\d+\.partial)")
+LEFTOVER = re.compile(rf"\.(?P<output>.+?)({re.escape(FINISHED)}|\.\d+\.partial)")
 SECONDS_BETWEEN_SYNCS = 5.0
 """Each line is handed to the system at once and survives a killed job; this bounds what a power cut takes."""
 
@@ -130,15 +130,25 @@ def remove_leftovers(results: str | Path, records: str | Path = ".snakemake") ->
 
     A journal that was kept would answer when an output is asked for anew because of a change that no request shows,
     such as another version of a library. records: Snakemake's folder in the working directory, to which its outputs
-    are relative.
+    are relative. Jobs of another run may come and go meanwhile.
     """
-    marked = Path(records) / "incomplete"
-    incomplete = {_output_of(mark.relative_to(marked)) for mark in marked.rglob("*") if mark.is_file()}
-    for path in Path(results).rglob(".*"):
-        left = LEFTOVER.fullmatch(path.name)
-        output = path.with_name(left["output"]) if left else None
-        if output and output.exists() and str(output) not in incomplete:
-            remove(path)
+    outputs = {
+        parent / name: parent / left["output"] for parent, name in _below(results) if (left := LEFTOVER.fullmatch(name))
+    }
+    marked = Path(records) / "incomplete"  # looked at last, since a job is marked before it leaves anything
+    marks = [parent / name for parent, name in _below(marked)]
+    incomplete = {_output_of(mark.relative_to(marked)) for mark in marks if mark.is_file()}
+    for path, output in outputs.items():
+        if output.exists() and str(output) not in incomplete:
+            with suppress(FileNotFoundError):
+                remove(path)
+
+
+def _below(folder: str | Path) -> Iterator[tuple[Path, str]]:
+    """Parent and name of all files and folders below a folder, but for those that vanish meanwhile."""
+    for place, folders, files in os.walk(folder):
+        parent = Path(place)
+        yield from ((parent, name) for name in (*folders, *files))
 
 
 def _output_of(mark: Path) -> str:

@@ -7,7 +7,6 @@ and lengths are those of lm-eval's tasks `humaneval` and `mbpp` (github.com/Eleu
 import ast
 import gzip
 import hashlib
-import io
 import json
 import re
 import statistics
@@ -156,7 +155,7 @@ def _read_rows(path: Path) -> list[dict]:
             text = gzip.decompress(path.read_bytes()).decode("utf-8")
         except (OSError, EOFError, ValueError) as error:
             raise InputError(f"{path}: it cannot be unpacked ({error}); fetch the file again.") from None
-        return parse_lines(io.StringIO(text), path)
+        return parse_lines(text, path)
     return parse_list(read_text(path), path) if path.suffix == ".json" else read_jsonl(path)
 
 

@@ -33,13 +33,13 @@ def read_jsonl(path: str | Path) -> list[dict]:
 
     Raises InputError, naming the file and, for an empty line or a line that is no JSON object, the line.
     """
-    return parse_lines(io.StringIO(read_text(path)), path)
+    return parse_lines(read_text(path), path)
 
 
-def parse_lines(lines: Iterable[str], path: str | Path) -> list[dict]:
+def parse_lines(text: str, path: str | Path) -> list[dict]:
     """Return the object on each line; `path` is named in errors, which are those of `read_jsonl`."""
     rows = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(io.StringIO(text), start=1):
         if not line.strip():
             raise InputError(f"{path}: line {number} is empty; remove it.")
         try:
@@ -75,7 +75,7 @@ def parse_list(text: str, path: str | Path) -> list[dict]:
 def read_objects(path: str | Path) -> list[dict]:
     """Return the objects of a JSON list or of JSON Lines, whichever the file holds. Raises InputError as both do."""
     text = read_text(path)
-    return parse_list(text, path) if text.lstrip().startswith("[") else parse_lines(io.StringIO(text), path)
+    return parse_list(text, path) if text.lstrip().startswith("[") else parse_lines(text, path)
 
 
 def file_sha256(path: str | Path) -> str:
