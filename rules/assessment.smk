@@ -33,14 +33,14 @@ rule assess_pairs:
     params:
         code=program_digest("scripts/assess_pairs.py"),
         engine=ENGINE,
-        sampling=CONFIG.assessment.sampling.model_dump_json(),
+        sampling=literally(CONFIG.assessment.sampling.model_dump_json()),
         seed=job_seed("assessment"),
     message:
         "Score the pairs of {wildcards.owner}: {wildcards.criterion}, shard {wildcards.shard}"
     shell:
-        "python scripts/assess_pairs.py --judge {input.weights:q} --pairs {input.pairs:q} --prompt {input.prompt:q}"
-        " --engine {params.engine:q} --sampling {params.sampling:q} --seed {params.seed}"
-        " --threads {threads} --batch-size {resources.batch_size} --gpus {resources.gpu} --scores {output.scores:q} 2> {log:q}"
+        "python scripts/assess_pairs.py --judge {input.weights:q} --pairs={input.pairs:q} --prompt={input.prompt:q}"
+        " --engine={params.engine:q} --sampling={params.sampling:q} --seed={params.seed:q}"
+        " --threads={threads:q} --batch-size={resources.batch_size:q} --gpus={resources.gpu:q} --scores={output.scores:q} 2> {log:q}"
 
 
 rule measure_perplexity:
@@ -65,13 +65,13 @@ rule measure_perplexity:
     params:
         code=program_digest("scripts/measure_perplexity.py"),
         engine=ENGINE,
-        separator=CONFIG.responses.separator,
+        separator=literally(CONFIG.responses.separator),
     message:
         "Measure how much the pairs of {wildcards.owner} surprise their judge, shard {wildcards.shard}"
     shell:
-        "python scripts/measure_perplexity.py --checkpoint {input.weights:q} --pairs {input.pairs:q}"
-        " --separator {params.separator:q} --engine {params.engine:q} --threads {threads}"
-        " --batch-size {resources.batch_size} --gpus {resources.gpu} --perplexities {output.perplexities:q} 2> {log:q}"
+        "python scripts/measure_perplexity.py --checkpoint {input.weights:q} --pairs={input.pairs:q}"
+        " --separator={params.separator:q} --engine={params.engine:q} --threads={threads:q}"
+        " --batch-size={resources.batch_size:q} --gpus={resources.gpu:q} --perplexities={output.perplexities:q} 2> {log:q}"
 
 
 rule embed_pairs:
@@ -95,9 +95,9 @@ rule embed_pairs:
         runtime=generation_runtime(CONFIG.instructions.shard_size),
     params:
         code=program_digest("scripts/embed_pairs.py"),
-        embedding=EMBEDDING,
+        embedding=literally(EMBEDDING),
     message:
         "Embed the pairs of {wildcards.owner}, shard {wildcards.shard}"
     shell:
-        "python scripts/embed_pairs.py --checkpoint {input.weights:q} --pairs {input.pairs:q} {params.embedding}"
-        " --threads {threads} --batch-size {resources.batch_size} --gpus {resources.gpu} --vectors {output.vectors:q} 2> {log:q}"
+        "python scripts/embed_pairs.py --checkpoint {input.weights:q} --pairs={input.pairs:q} {params.embedding}"
+        " --threads={threads:q} --batch-size={resources.batch_size:q} --gpus={resources.gpu:q} --vectors={output.vectors:q} 2> {log:q}"

@@ -24,8 +24,8 @@ rule base_from_folder:
     message:
         "Take the base model {wildcards.model} from {params.folder}"
     shell:
-        "python scripts/provide_base.py --folder {params.folder:q} {params.chat_template}"
-        " --output {output.weights:q} 2> {log:q}"
+        "python scripts/provide_base.py --folder={params.folder:q} {params.chat_template}"
+        " --output={output.weights:q} 2> {log:q}"
 
 
 rule base_from_hub:
@@ -51,5 +51,5 @@ rule base_from_hub:
     message:
         "Take the base model {wildcards.model} as fetched: {params.repository}"
     shell:
-        "python scripts/provide_base.py --repository {params.repository:q} --hub-cache {params.hub_cache:q}"
-        " {params.chat_template} --output {output.weights:q} 2> {log:q}"
+        "python scripts/provide_base.py --repository={params.repository:q} --hub-cache={params.hub_cache:q}"
+        " {params.chat_template} --output={output.weights:q} 2> {log:q}"

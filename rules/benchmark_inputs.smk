@@ -23,33 +23,37 @@ def problem_flags(wildcards):
     """Flags that say which problems programs are written for."""
     settings = benchmark(wildcards)
     ids = f" --ids {settings.ids[0]} {settings.ids[1]}" if settings.ids else ""
-    return f"--format {settings.format}{ids}"
+    return f"{as_flags({'format': settings.format})}{ids}"
 
 
 def program_sampling(wildcards):
     """Flags that say how programs are written."""
     settings = benchmark(wildcards)
-    flags = {
-        "samples-per-problem": settings.samples,
-        "temperature": settings.temperature,
-        "top-p": settings.top_p,
-        "max-tokens": settings.max_tokens,
-    }
-    return " ".join(["--shots", *map(str, settings.shots), as_flags(flags)])
+    return as_flags(
+        {
+            "samples-per-problem": settings.samples,
+            "temperature": settings.temperature,
+            "top-p": settings.top_p,
+            "max-tokens": settings.max_tokens,
+            "shots": settings.shots,
+        }
+    )
 
 
 def program_running(wildcards):
     """Flags that say how programs are run, and how they came about."""
     settings = benchmark(wildcards)
     taken = wildcards.subject.startswith("baselines/")
-    flags = {
-        "written": "published" if taken else "raw" if Path(wildcards.subject).name == "base" else "chat",
-        "time-limit": settings.time_limit,
-        "memory-limit": settings.memory_limit,
-        "image": settings.image,
-        "note": settings.note,
-    }
-    return " ".join(["--k", *map(str, settings.k), as_flags(flags)])
+    return as_flags(
+        {
+            "written": "published" if taken else "raw" if Path(wildcards.subject).name == "base" else "chat",
+            "time-limit": settings.time_limit,
+            "memory-limit": settings.memory_limit,
+            "image": settings.image,
+            "note": settings.note,
+            "k": settings.k,
+        }
+    )
 
 
 def benchmark_flags(wildcards):
@@ -64,6 +68,7 @@ def benchmark_flags(wildcards):
             "exclude": excluded,
             "note": settings.note,
             "raw-suffix": raw_suffix or None,
+            "task-files": task_files(wildcards),
             "nltk-data": NLTK_DATA if settings.nltk else None,
             "hub-data": HUB_CACHE if settings.hub else None,
         }

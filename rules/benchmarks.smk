@@ -38,10 +38,10 @@ rule measure:
     message:
         "Measure {wildcards.owner}: {wildcards.benchmark}"
     shell:
-        "python scripts/measure.py --checkpoint {input.weights:q} --benchmark {wildcards.benchmark}"
-        " --task {params.task:q} --task-files {input.task_files:q} {params.prompting} {params.flags}"
-        " --engine {params.engine:q} --seed {params.seed} --threads {threads}"
-        " --batch-size {resources.batch_size} --gpus {resources.gpu} --items {output.responses:q} --result {output.result:q} 2> {log:q}"
+        "python scripts/measure.py --checkpoint {input.weights:q} --benchmark={wildcards.benchmark:q}"
+        " --task={params.task:q} {params.prompting} {params.flags}"
+        " --engine={params.engine:q} --seed={params.seed:q} --threads={threads:q}"
+        " --batch-size={resources.batch_size:q} --gpus={resources.gpu:q} --items={output.responses:q} --result={output.result:q} 2> {log:q}"
 
 
 rule measure_published:
@@ -68,6 +68,6 @@ rule measure_published:
     message:
         "Measure the published responses of {wildcards.baseline}: {wildcards.benchmark}"
     shell:
-        "python scripts/measure.py --take {input.published:q} {params.model} --benchmark {wildcards.benchmark}"
-        " --task {params.task:q} --task-files {input.task_files:q} {params.flags}"
-        " --items {output.responses:q} --result {output.result:q} 2> {log:q}"
+        "python scripts/measure.py --take={input.published:q} {params.model} --benchmark={wildcards.benchmark:q}"
+        " --task={params.task:q} {params.flags}"
+        " --items={output.responses:q} --result={output.result:q} 2> {log:q}"

@@ -35,6 +35,11 @@ SUBJECT = f"{RESULTS}/{{subject}}"
 ITERATION = f"{RESULTS}/{{model}}/seed{{seed}}/{{recipe}}/iter{{iteration}}"
 
 
+def literally(text):
+    """A parameter or input that is this text of the configuration as it stands: braces in it are no wildcards."""
+    return lambda wildcards: text
+
+
 def any_of(names):
     """The regular expression that matches exactly these names, or nothing where there are none."""
     return "|".join(re.escape(name) for name in names) or "(?!)"
@@ -124,10 +129,7 @@ def checkpoint_name(wildcards):
 
 def prompting(wildcards):
     """Flags that say how a checkpoint is spoken to: raw as the base model, by its chat template after training."""
-    if wildcards.owner == "base":
-        return "--raw"
-    system_prompt = CONFIG.models[wildcards.model].system_prompt
-    return "--chat" if system_prompt is None else f"--chat --system-prompt {shlex.quote(system_prompt)}"
+    return "--raw" if wildcards.owner == "base" else f"--chat {system_prompt_flag(wildcards)}"
 
 
 def job_seed(stage):
@@ -142,15 +144,34 @@ def job_seed(stage):
 
 ENGINE_ENVIRONMENT = f"../envs/{CONFIG.engine.kind}.yaml"
 ENGINE = CONFIG.engine.model_dump_json()
-EMBEDDING = (
-    f"--separator {shlex.quote(CONFIG.responses.separator)} --pooling {CONFIG.embedding.pooling}"
-    f" --max-length {CONFIG.embedding.max_length} --dtype {CONFIG.embedding.dtype}"
+
+
+def as_flags(values):
+    """Command-line flags of the values that are set, one for each value of a list.
+
+    In commands every value stands as `--flag=value`, quoted: so no value is taken for a flag, or left out where it is
+    empty. Rules write `--flag={value:q}` themselves; `--flag {files:q}` only for files that the workflow has named.
+    """
+    given = [
+        (flag, value)
+        for flag, values_of_flag in values.items()
+        for value in (values_of_flag if isinstance(values_of_flag, list | tuple) else [values_of_flag])
+    ]
+    return " ".join(f"--{flag}={shlex.quote(str(value))}" for flag, value in given if value is not None)
+
+
+EMBEDDING = as_flags(
+    {
+        "separator": CONFIG.responses.separator,
+        "pooling": CONFIG.embedding.pooling,
+        "max-length": CONFIG.embedding.max_length,
+        "dtype": CONFIG.embedding.dtype,
+    }
 )
 
 
 def chat_template_flag(wildcards):
-    template = CONFIG.models[wildcards.model].chat_template
-    return "" if template is None else f"--chat-template {shlex.quote(template)}"
+    return as_flags({"chat-template": CONFIG.models[wildcards.model].chat_template})
 
 
 def earlier_instructions(wildcards):
@@ -222,10 +243,4 @@ def training_settings(wildcards):
 
 
 def system_prompt_flag(wildcards):
-    system_prompt = CONFIG.models[wildcards.model].system_prompt
-    return "" if system_prompt is None else f"--system-prompt {shlex.quote(system_prompt)}"
-
-
-def as_flags(values):
-    """Command-line flags of the values that are set."""
-    return " ".join(f"--{flag} {shlex.quote(str(value))}" for flag, value in values.items() if value is not None)
+    return as_flags({"system-prompt": CONFIG.models[wildcards.model].system_prompt})

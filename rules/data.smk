@@ -28,14 +28,14 @@ rule profile_data:
         "Describe the data of {wildcards.recipe}, iteration {wildcards.iteration}"
     shell:
         "python scripts/profile_data.py --instructions {input.instructions:q} --rejected {input.rejected:q}"
-        " --pairs {input.pairs:q} --ledger {input.ledger:q} --training-set {input.training_set:q}"
-        " --profile {output.profile:q} 2> {log:q}"
+        " --pairs {input.pairs:q} --ledger={input.ledger:q} --training-set={input.training_set:q}"
+        " --profile={output.profile:q} 2> {log:q}"
 
 
 rule make_data_table:
     input:
         profiles=[place["path"] for place in of_trained("data.json")],
-        yields=CONFIG.yields.published or [],
+        yields=literally(CONFIG.yields.published or []),
     output:
         csv=f"{RESULTS}/tables/data.csv",
         markdown=f"{RESULTS}/tables/data.md",
@@ -48,13 +48,13 @@ rule make_data_table:
         "../envs/tables.yaml"
     params:
         code=program_digest("scripts/make_data_table.py"),
-        profiles=json.dumps(profiles_of_trained()),
-        yields=as_flags({"yields": CONFIG.yields.published}),
+        profiles=literally(json.dumps(profiles_of_trained())),
+        yields=literally(as_flags({"yields": CONFIG.yields.published})),
     message:
         "Make the table of what the data looks like"
     shell:
-        "python scripts/make_data_table.py --profiles {params.profiles:q} {params.yields}"
-        " --csv {output.csv:q} --markdown {output.markdown:q} --latex {output.latex:q} 2> {log:q}"
+        "python scripts/make_data_table.py --profiles={params.profiles:q} {params.yields}"
+        " --csv={output.csv:q} --markdown={output.markdown:q} --latex={output.latex:q} 2> {log:q}"
 
 
 rule list_test_items:
@@ -78,8 +78,8 @@ rule list_test_items:
     message:
         "List the test items of {wildcards.benchmark}"
     shell:
-        "python scripts/list_test_items.py --kind {params.kind} --source {input.source:q} {params.flags}"
-        " --output {output.items_to_find:q} 2> {log:q}"
+        "python scripts/list_test_items.py --kind={params.kind:q} {params.flags}"
+        " --output={output.items_to_find:q} 2> {log:q}"
 
 
 rule check_contamination:
@@ -100,8 +100,8 @@ rule check_contamination:
     message:
         "Look for test items among the data of {wildcards.recipe}, iteration {wildcards.iteration}"
     shell:
-        "python scripts/check_contamination.py --training-set {input.training_set:q} --test-items {params.named:q}"
-        " --report {output.report:q} 2> {log:q}"
+        "python scripts/check_contamination.py --training-set={input.training_set:q} --test-items {params.named:q}"
+        " --report={output.report:q} 2> {log:q}"
 
 
 rule make_contamination_table:
@@ -119,9 +119,9 @@ rule make_contamination_table:
         "../envs/tables.yaml"
     params:
         code=program_digest("scripts/collect_contamination.py"),
-        reports=json.dumps(of_trained("contamination.json")),
+        reports=literally(json.dumps(of_trained("contamination.json"))),
     message:
         "Make the table of overlaps between training data and test items"
     shell:
-        "python scripts/collect_contamination.py --reports {params.reports:q}"
-        " --csv {output.csv:q} --markdown {output.markdown:q} --latex {output.latex:q} 2> {log:q}"
+        "python scripts/collect_contamination.py --reports={params.reports:q}"
+        " --csv={output.csv:q} --markdown={output.markdown:q} --latex={output.latex:q} 2> {log:q}"

@@ -26,8 +26,8 @@ rule plot_sweep:
     message:
         "Draw {wildcards.figure}"
     shell:
-        "python scripts/plot_sweep.py --scores {input.scores:q} --figure {params.figure:q} --points {params.points:q}"
-        " --svg {output.svg:q} --pdf {output.pdf:q} --csv {output.csv:q} 2> {log:q}"
+        "python scripts/plot_sweep.py --scores {input.scores:q} --figure={params.figure:q} --points={params.points:q}"
+        " --svg={output.svg:q} --pdf={output.pdf:q} --csv={output.csv:q} 2> {log:q}"
 
 
 rule plot_share:
@@ -52,8 +52,8 @@ rule plot_share:
     message:
         "Draw {wildcards.figure}"
     shell:
-        "python scripts/plot_share.py --figure {params.figure:q} --ledgers {params.ledgers:q}"
-        " --svg {output.svg:q} --pdf {output.pdf:q} --csv {output.csv:q} 2> {log:q}"
+        "python scripts/plot_share.py --figure={params.figure:q} --ledgers={params.ledgers:q}"
+        " --svg={output.svg:q} --pdf={output.pdf:q} --csv={output.csv:q} 2> {log:q}"
 
 
 rule embed_reference:
@@ -77,16 +77,16 @@ rule embed_reference:
         cpus_per_gpu=CPUS_PER_GPU,
     params:
         code=program_digest("scripts/embed_pairs.py"),
-        embedding=EMBEDDING,
+        embedding=literally(EMBEDDING),
         sample=lambda wildcards: CONFIG.figures[wildcards.figure].sample,
         seed=lambda wildcards: derive_seed(CONFIG.experiment.seeds[0], "reference", wildcards.figure),
     message:
         "Embed the reference set of {wildcards.figure}"
     shell:
-        "python scripts/embed_pairs.py --checkpoint {input.weights:q} --reference {input.reference:q} {params.embedding}"
-        " --sample {params.sample} --seed {params.seed} --threads {threads} --batch-size {resources.batch_size}"
-        " --gpus {resources.gpu}"
-        " --vectors {output.vectors:q} 2> {log:q}"
+        "python scripts/embed_pairs.py --checkpoint={input.weights:q} --reference={input.reference:q} {params.embedding}"
+        " --sample={params.sample:q} --seed={params.seed:q} --threads={threads:q} --batch-size={resources.batch_size:q}"
+        " --gpus={resources.gpu:q}"
+        " --vectors={output.vectors:q} 2> {log:q}"
 
 
 rule plot_projection:
@@ -113,6 +113,6 @@ rule plot_projection:
     message:
         "Draw {wildcards.figure}"
     shell:
-        "python scripts/plot_projection.py --figure {params.figure:q} --vectors {params.vectors:q}"
-        " --reference {input.reference:q} --seed {params.seed}"
-        " --svg {output.svg:q} --pdf {output.pdf:q} --csv {output.csv:q} 2> {log:q}"
+        "python scripts/plot_projection.py --figure={params.figure:q} --vectors={params.vectors:q}"
+        " --reference={input.reference:q} --seed={params.seed:q}"
+        " --svg={output.svg:q} --pdf={output.pdf:q} --csv={output.csv:q} 2> {log:q}"

@@ -9,8 +9,8 @@
 rule write_instructions:
     input:
         weights=checkpoint_weights,
-        seed_tasks=CONFIG.instructions.seed_tasks,
-        meta_prompt=CONFIG.instructions.meta_prompt,
+        seed_tasks=literally(CONFIG.instructions.seed_tasks),
+        meta_prompt=literally(CONFIG.instructions.meta_prompt),
     output:
         continuations=f"{CHECKPOINT}/continuations/shard{{shard}}.jsonl",
     log:
@@ -29,24 +29,24 @@ rule write_instructions:
     params:
         code=program_digest("scripts/write_instructions.py"),
         engine=ENGINE,
-        sampling=CONFIG.instructions.sampling.model_dump_json(),
+        sampling=literally(CONFIG.instructions.sampling.model_dump_json()),
         demonstrations=CONFIG.instructions.demonstrations,
         prompts=CONFIG.instructions.prompts_per_shard,
         seed=job_seed("instructions"),
     message:
         "Let {wildcards.owner} write instructions, shard {wildcards.shard}"
     shell:
-        "python scripts/write_instructions.py --checkpoint {input.weights:q} --seed-tasks {input.seed_tasks:q}"
-        " --meta-prompt {input.meta_prompt:q} --demonstrations {params.demonstrations} --prompts {params.prompts}"
-        " --engine {params.engine:q} --sampling {params.sampling:q} --seed {params.seed}"
-        " --threads {threads} --batch-size {resources.batch_size} --gpus {resources.gpu}"
-        " --continuations {output.continuations:q} 2> {log:q}"
+        "python scripts/write_instructions.py --checkpoint {input.weights:q} --seed-tasks={input.seed_tasks:q}"
+        " --meta-prompt={input.meta_prompt:q} --demonstrations={params.demonstrations:q} --prompts={params.prompts:q}"
+        " --engine={params.engine:q} --sampling={params.sampling:q} --seed={params.seed:q}"
+        " --threads={threads:q} --batch-size={resources.batch_size:q} --gpus={resources.gpu:q}"
+        " --continuations={output.continuations:q} 2> {log:q}"
 
 
 rule select_instructions:
     input:
         continuations=rules.write_instructions.output.continuations,
-        seed_tasks=CONFIG.instructions.seed_tasks,
+        seed_tasks=literally(CONFIG.instructions.seed_tasks),
         earlier=earlier_instructions,
     output:
         instructions=f"{CHECKPOINT}/instructions/shard{{shard}}.jsonl",
@@ -59,14 +59,14 @@ rule select_instructions:
         "../envs/data.yaml"
     params:
         code=program_digest("scripts/select_instructions.py"),
-        filters=CONFIG.instructions.filters.model_dump_json(),
+        filters=literally(CONFIG.instructions.filters.model_dump_json()),
         demonstrations=CONFIG.instructions.demonstrations,
         asked=CONFIG.instructions.shard_size,
     message:
         "Filter the instructions of {wildcards.owner}, shard {wildcards.shard}"
     shell:
-        "python scripts/select_instructions.py --continuations {input.continuations:q}"
-        " --seed-tasks {input.seed_tasks:q} --demonstrations {params.demonstrations}"
-        " --earlier {input.earlier:q} --filters {params.filters:q} --count {params.asked}"
-        " --name {wildcards.owner}:{wildcards.shard}"
-        " --instructions {output.instructions:q} --rejected {output.rejected:q} 2> {log:q}"
+        "python scripts/select_instructions.py --continuations={input.continuations:q}"
+        " --seed-tasks={input.seed_tasks:q} --demonstrations={params.demonstrations:q}"
+        " --earlier {input.earlier:q} --filters={params.filters:q} --count={params.asked:q}"
+        " --name={wildcards.owner:q}:{wildcards.shard}"
+        " --instructions={output.instructions:q} --rejected={output.rejected:q} 2> {log:q}"

@@ -104,11 +104,7 @@ def mt_bench_references(wildcards):
     settings = benchmark(wildcards)
     if settings.references is None:
         return ""
-    return (
-        as_flags({"references": settings.references})
-        + " --reference-categories "
-        + " ".join(map(shlex.quote, settings.reference_categories))
-    )
+    return as_flags({"references": settings.references, "reference-categories": settings.reference_categories})
 
 
 def mt_bench_asking(wildcards):

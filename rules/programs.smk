@@ -38,10 +38,10 @@ rule write_programs:
     message:
         "Let {wildcards.owner} write programs: {wildcards.benchmark}"
     shell:
-        "python scripts/write_programs.py --checkpoint {input.weights:q} --problems {input.problems:q}"
-        " {params.problems} {params.sampling} {params.prompting} --engine {params.engine:q} --seed {params.seed}"
-        " --threads {threads} --batch-size {resources.batch_size} --gpus {resources.gpu} --answered-by {output.answered_by:q}"
-        " --samples {output.samples:q} 2> {log:q}"
+        "python scripts/write_programs.py --checkpoint {input.weights:q} --problems={input.problems:q}"
+        " {params.problems} {params.sampling} {params.prompting} --engine={params.engine:q} --seed={params.seed:q}"
+        " --threads={threads:q} --batch-size={resources.batch_size:q} --gpus={resources.gpu:q} --answered-by={output.answered_by:q}"
+        " --samples={output.samples:q} 2> {log:q}"
 
 
 rule take_programs:
@@ -65,9 +65,9 @@ rule take_programs:
     message:
         "Take the published programs of {wildcards.baseline}: {input.published}"
     shell:
-        "python scripts/write_programs.py --take {input.published:q} --problems {input.problems:q}"
-        " {params.problems} --answered-by {output.answered_by:q}"
-        " --samples {output.samples:q} 2> {log:q}"
+        "python scripts/write_programs.py --take={input.published:q} --problems={input.problems:q}"
+        " {params.problems} --answered-by={output.answered_by:q}"
+        " --samples={output.samples:q} 2> {log:q}"
 
 
 rule run_programs:
@@ -96,7 +96,7 @@ rule run_programs:
     message:
         "Run the programs of {wildcards.subject}: {wildcards.benchmark}"
     shell:
-        "python scripts/run_programs.py --benchmark {wildcards.benchmark} --samples {input.samples:q}"
-        " --answered-by {input.answered_by:q}"
-        " --problems {input.problems:q} {params.problems} {params.running} --threads {threads}"
-        " --items {output.scored:q} --result {output.result:q} 2> {log:q}"
+        "python scripts/run_programs.py --benchmark={wildcards.benchmark:q} --samples={input.samples:q}"
+        " --answered-by={input.answered_by:q}"
+        " --problems={input.problems:q} {params.problems} {params.running} --threads={threads:q}"
+        " --items={output.scored:q} --result={output.result:q} 2> {log:q}"

@@ -170,9 +170,10 @@ def test_item_source(wildcards):
 
 
 def test_item_flags(wildcards):
-    """Flags that say which of them are test items."""
+    """Flags that say where the test items are read from, and which of them count."""
     settings = benchmark(wildcards)
+    source = as_flags({"source": test_item_source(wildcards)})
     if settings.kind == "programs":
-        return problem_flags(wildcards)
+        return f"{source} {problem_flags(wildcards)}"
     hub = HUB_CACHE if settings.kind == "lm_eval" and settings.hub else None
-    return as_flags({"task": getattr(settings, "task", None), "hub-data": hub})
+    return f"{source} {as_flags({'task': getattr(settings, 'task', None), 'hub-data': hub})}"

@@ -27,17 +27,17 @@ rule write_responses:
     params:
         code=program_digest("scripts/write_responses.py"),
         engine=ENGINE,
-        sampling=CONFIG.responses.sampling.model_dump_json(),
-        separator=CONFIG.responses.separator,
+        sampling=literally(CONFIG.responses.sampling.model_dump_json()),
+        separator=literally(CONFIG.responses.separator),
         prompting=prompting,
         seed=job_seed("responses"),
     message:
         "Let {wildcards.owner} answer its instructions, shard {wildcards.shard}"
     shell:
-        "python scripts/write_responses.py --checkpoint {input.weights:q} --instructions {input.instructions:q}"
-        " {params.prompting} --separator {params.separator:q}"
-        " --engine {params.engine:q} --sampling {params.sampling:q} --seed {params.seed}"
-        " --threads {threads} --batch-size {resources.batch_size} --gpus {resources.gpu} --responses {output.responses:q} 2> {log:q}"
+        "python scripts/write_responses.py --checkpoint {input.weights:q} --instructions={input.instructions:q}"
+        " {params.prompting} --separator={params.separator:q}"
+        " --engine={params.engine:q} --sampling={params.sampling:q} --seed={params.seed:q}"
+        " --threads={threads:q} --batch-size={resources.batch_size:q} --gpus={resources.gpu:q} --responses={output.responses:q} 2> {log:q}"
 
 
 rule filter_responses:
@@ -54,9 +54,9 @@ rule filter_responses:
         "../envs/data.yaml"
     params:
         code=program_digest("scripts/filter_responses.py"),
-        rules=CONFIG.responses.rules.model_dump_json(),
+        rules=literally(CONFIG.responses.rules.model_dump_json()),
     message:
         "Apply the response rules to the pairs of {wildcards.owner}, shard {wildcards.shard}"
     shell:
-        "python scripts/filter_responses.py --instructions {input.instructions:q} --responses {input.responses:q}"
-        " --rules {params.rules:q} --pairs {output.pairs:q} 2> {log:q}"
+        "python scripts/filter_responses.py --instructions={input.instructions:q} --responses={input.responses:q}"
+        " --rules={params.rules:q} --pairs={output.pairs:q} 2> {log:q}"

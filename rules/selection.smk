@@ -27,8 +27,8 @@ rule cluster_pairs:
     message:
         "Cluster the pairs of {wildcards.recipe}, iteration {wildcards.iteration}"
     shell:
-        "python scripts/cluster_pairs.py --vectors {input.vectors:q} --pairs {input.pairs:q} --count {params.asked}"
-        " --clusters {params.clusters} --seed {params.seed} --threads {threads} --output {output.clusters:q} 2> {log:q}"
+        "python scripts/cluster_pairs.py --vectors {input.vectors:q} --pairs {input.pairs:q} --count={params.asked:q}"
+        " --clusters={params.clusters:q} --seed={params.seed:q} --threads={threads:q} --output={output.clusters:q} 2> {log:q}"
 
 
 rule select_pairs:
@@ -55,6 +55,6 @@ rule select_pairs:
         "Select the training set of {wildcards.recipe}, iteration {wildcards.iteration}"
     shell:
         "python scripts/select_pairs.py --pairs {input.pairs:q} --scores {input.scores:q}"
-        " --perplexities {input.perplexities:q} --clusters {input.clusters:q} --selection {params.selection:q}"
-        " --count {params.asked} --seed {params.seed}"
-        " --training-set {output.training_set:q} --ledger {output.ledger:q} 2> {log:q}"
+        " --perplexities {input.perplexities:q} --clusters {input.clusters:q} --selection={params.selection:q}"
+        " --count={params.asked:q} --seed={params.seed:q}"
+        " --training-set={output.training_set:q} --ledger={output.ledger:q} 2> {log:q}"

@@ -21,11 +21,11 @@ rule collect_scores:
         "../envs/tables.yaml"
     params:
         code=program_digest("scripts/collect_scores.py"),
-        grid=GRID.model_dump_json(),
+        grid=literally(GRID.model_dump_json()),
     message:
         "Collect the scores of all result records"
     shell:
-        "python scripts/collect_scores.py --grid {params.grid:q} --scores {output.scores:q} 2> {log:q}"
+        "python scripts/collect_scores.py --grid={params.grid:q} --scores={output.scores:q} 2> {log:q}"
 
 
 use rule collect_scores as collect_scores_of_table with:
@@ -66,8 +66,8 @@ rule compare_iterations:
     message:
         "Test what each iteration changes: {wildcards.benchmark} in {wildcards.table}"
     shell:
-        "python scripts/compare_iterations.py --benchmark {wildcards.benchmark}"
-        " --comparisons {params.comparisons:q} --output {output.significance:q} 2> {log:q}"
+        "python scripts/compare_iterations.py --benchmark={wildcards.benchmark:q}"
+        " --comparisons={params.comparisons:q} --output={output.significance:q} 2> {log:q}"
 
 
 rule collect_contamination:
@@ -89,7 +89,7 @@ rule collect_contamination:
     message:
         "Collect the contamination of the training data in {wildcards.table}"
     shell:
-        "python scripts/collect_contamination.py --reports {params.reports:q} --csv {output.csv:q} 2> {log:q}"
+        "python scripts/collect_contamination.py --reports={params.reports:q} --csv={output.csv:q} 2> {log:q}"
 
 
 rule make_table:
@@ -120,8 +120,8 @@ rule make_table:
         "Make the table {wildcards.table}"
     shell:
         "python scripts/make_table.py --scores {input.scores:q} --significance {input.significance:q}"
-        " {params.contamination} {params.published} --table {params.table:q} --rows {params.rows:q}"
-        " --csv {output.csv:q} --markdown {output.markdown:q} --latex {output.latex:q} 2> {log:q}"
+        " {params.contamination} {params.published} --table={params.table:q} --rows={params.rows:q}"
+        " --csv={output.csv:q} --markdown={output.markdown:q} --latex={output.latex:q} 2> {log:q}"
 
 
 rule check_claims:
@@ -139,10 +139,10 @@ rule check_claims:
         "../envs/tables.yaml"
     params:
         code=program_digest("scripts/check_claims.py"),
-        claims=json.dumps([claim.model_dump() for claim in CONFIG.claims.values()]),
+        claims=literally(json.dumps([claim.model_dump() for claim in CONFIG.claims.values()])),
         named=[f"{name}={RESULTS}/tables/{name}.csv" for name in CLAIMED_TABLES],
     message:
         "Recompute the claims of the paper's text"
     shell:
-        "python scripts/check_claims.py --claims {params.claims:q} --tables {params.named:q}"
-        " --csv {output.csv:q} --markdown {output.markdown:q} --latex {output.latex:q} 2> {log:q}"
+        "python scripts/check_claims.py --claims={params.claims:q} --tables {params.named:q}"
+        " --csv={output.csv:q} --markdown={output.markdown:q} --latex={output.latex:q} 2> {log:q}"

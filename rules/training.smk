@@ -31,17 +31,17 @@ rule train_adapter:
     params:
         code=program_digest("scripts/train.py"),
         training=training_settings,
-        separator=CONFIG.responses.separator,
+        separator=literally(CONFIG.responses.separator),
         system_prompt=system_prompt_flag,
         seed=job_seed("training"),
     message:
         "Train {wildcards.recipe}, iteration {wildcards.iteration}"
     shell:
-        "python scripts/launch_training.py --layout {resources.layout} --gpus {resources.gpu} --threads {threads} --"
-        " --weights {input.weights:q} --training-set {input.training_set:q}"
-        " --training {params.training:q} --separator {params.separator:q} {params.system_prompt}"
-        " --seed {params.seed} --micro-batch-size {resources.micro_batch_size}"
-        " --output {output.trained:q} 2> {log:q}"
+        "python scripts/launch_training.py --layout={resources.layout:q} --gpus={resources.gpu:q} --threads={threads:q} --"
+        " --weights={input.weights:q} --training-set={input.training_set:q}"
+        " --training={params.training:q} --separator={params.separator:q} {params.system_prompt}"
+        " --seed={params.seed:q} --micro-batch-size={resources.micro_batch_size:q}"
+        " --output={output.trained:q} 2> {log:q}"
 
 
 rule merge_adapter:
@@ -67,8 +67,8 @@ rule merge_adapter:
     message:
         "Merge the adapter of {wildcards.recipe}, iteration {wildcards.iteration}, into the weights it started from"
     shell:
-        "python scripts/merge_adapter.py --weights {input.weights:q} --adapter {input.adapter:q}"
-        " --output {output.weights:q} 2> {log:q}"
+        "python scripts/merge_adapter.py --weights={input.weights:q} --adapter={input.adapter:q}"
+        " --output={output.weights:q} 2> {log:q}"
 
 
 use rule train_adapter as train_all_weights with:

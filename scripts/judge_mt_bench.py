@@ -96,7 +96,9 @@ def input_hashes(arguments: argparse.Namespace) -> dict[str, str]:
 shared = argparse.ArgumentParser(add_help=False)
 shared.add_argument("--questions", type=Path, required=True, help="JSON Lines: question_id, category, two turns")
 shared.add_argument("--references", type=Path, help="JSON Lines: reference answers, in the format of answers")
-shared.add_argument("--reference-categories", nargs="*", default=[], help="categories judged against a reference")
+shared.add_argument(
+    "--reference-categories", action="extend", nargs="+", default=[], help="categories judged against a reference"
+)
 shared.add_argument("--judge-prompts", type=Path, required=True, help="JSON Lines: FastChat's judge prompts")
 shared.add_argument("--answers", type=Path, required=True, help="JSON Lines: the answers that are judged")
 shared.add_argument("--judgments", type=Path, required=True, help="JSON Lines to write, a row per question and turn")

@@ -97,7 +97,8 @@ parser.add_argument("--kind", choices=READERS, required=True, help="kind of the 
 parser.add_argument(
     "--source",
     type=Path,
-    nargs="*",
+    action="extend",
+    nargs="+",
     default=[],
     help="lm_eval: the files of our own tasks; alpaca_eval: reference outputs; mt_bench: questions; programs: problems",
 )

@@ -179,7 +179,9 @@ def task_sha256(samples: list[dict]) -> str:
 shared = argparse.ArgumentParser(add_help=False)
 shared.add_argument("--benchmark", required=True, help="name of the benchmark in the result record")
 shared.add_argument("--task", required=True, help="lm-eval's name of the task or group")
-shared.add_argument("--task-files", nargs="*", default=[], help="files of a task that does not come with lm-eval")
+shared.add_argument(
+    "--task-files", action="extend", nargs="+", default=[], help="files of a task that does not come with lm-eval"
+)
 shared.add_argument("--num-fewshot", type=int, help="worked examples before each question; default: the task's")
 shared.add_argument("--limit", type=int, help="only the first so many items")
 shared.add_argument("--exclude", type=json.loads, default={}, help="items to leave out, JSON: a field to its values")

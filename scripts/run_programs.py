@@ -81,7 +81,7 @@ parser.add_argument("--ids", type=int, nargs=2, metavar=("FIRST", "LAST"), help=
 parser.add_argument("--samples", type=Path, required=True, help="JSON Lines: task_id, completion")
 parser.add_argument("--written", choices=("raw", "chat", "published"), required=True, help="how the samples came about")
 parser.add_argument("--answered-by", type=Path, required=True, help="JSON: who wrote the samples, and how")
-parser.add_argument("--k", type=int, nargs="+", default=[1], help="report pass@k for each")
+parser.add_argument("--k", type=int, action="extend", nargs="+", required=True, help="report pass@k for each")
 parser.add_argument("--time-limit", type=int, help="seconds of CPU time of one program; default: the format's")
 parser.add_argument("--memory-limit", type=int, default=1024, help="MiB of memory of one program")
 parser.add_argument("--image", help="container image with python3, for apptainer")

@@ -175,14 +175,15 @@ def save(model: Qwen2ForCausalLM, tokenizer, log: list[dict], output: str) -> No
         (folder / "training_log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log))
 
 
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--world", required=True, help="the folder that build_demo_world.py wrote")
+parser.add_argument("--seed", type=int, default=1)
+parser.add_argument("--steps", type=int, default=1700)
+parser.add_argument("--stop-after-steps", type=int, help="stop early, keeping the schedule of --steps")
+parser.add_argument("--rows", type=int, default=6, help="rows per step")
+parser.add_argument("--length", type=int, default=352, help="tokens per row")
+parser.add_argument("--threads", type=int, default=2)
+parser.add_argument("--output", required=True, help="the folder to write")
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--world", required=True, help="the folder that build_demo_world.py wrote")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=1700)
-    parser.add_argument("--stop-after-steps", type=int, help="stop early, keeping the schedule of --steps")
-    parser.add_argument("--rows", type=int, default=6, help="rows per step")
-    parser.add_argument("--length", type=int, default=352, help="tokens per row")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--output", required=True, help="the folder to write")
     program.run(main, parser)

@@ -84,7 +84,9 @@ parser = argparse.ArgumentParser(description=__doc__, parents=[shared])
 add_engine_arguments(parser)
 add_prompting_arguments(parser)
 add_checkpoint_argument(parser, "--checkpoint", "folder with the weights that write")
-parser.add_argument("--shots", type=int, nargs="*", default=[], help="numbers of the problems shown with solutions")
+parser.add_argument(
+    "--shots", type=int, action="extend", nargs="+", default=[], help="numbers of the problems shown with solutions"
+)
 parser.add_argument("--samples-per-problem", type=int, default=1, help="programs written for each problem")
 parser.add_argument("--temperature", type=float, default=0.0, help="0 takes the most likely token")
 parser.add_argument("--top-p", type=float, default=1.0, help="share of probability that tokens are drawn from")

@@ -22,7 +22,7 @@ def run_or_take(
     take_parser: argparse.ArgumentParser,
 ) -> None:
     """Run `take`, with its own command line, where the flag `--take` names a published file; else run `main`."""
-    if "--take" in sys.argv:
+    if any(argument == "--take" or argument.startswith("--take=") for argument in sys.argv):
         run(take, take_parser)
     else:
         run(main, parser)
