@@ -11,8 +11,10 @@ sys.path.insert(0, f"{workflow.basedir}/scripts")
 
 from isheep.cluster import explain_ended_jobs, prepare_for_cluster
 from isheep.journal import remove_leftovers
+from isheep.reruns import make_missing_outputs_again
 
 prepare_for_cluster(workflow)
+make_missing_outputs_again(workflow)
 if workflow.is_main_process:
     remove_leftovers("results")
 
@@ -26,6 +28,7 @@ include: "rules/prefetch.smk"
 include: "rules/benchmark_inputs.smk"
 include: "rules/judges.smk"
 include: "rules/resources.smk"
+include: "rules/result_inputs.smk"
 include: "rules/base.smk"
 include: "rules/demo.smk"
 include: "rules/instructions.smk"

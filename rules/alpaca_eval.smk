@@ -134,10 +134,12 @@ rule score_alpaca_eval:
         "../envs/alpaca-eval.yaml"
     params:
         code=program_digest("scripts/score_alpaca_eval.py"),
+        settings=result_settings,
         optional=alpaca_eval_scoring,
     message:
         "Score {wildcards.subject}: {wildcards.benchmark}"
     shell:
         "python scripts/score_alpaca_eval.py --annotations={input.annotations:q} --usage={input.usage:q}"
-        " --benchmark={wildcards.benchmark:q} {params.optional}"
+        " --benchmark={wildcards.benchmark:q}"
+        " --settings={params.settings:q} {params.optional}"
         " --items={output.scored:q} --result={output.result:q} 2> {log:q}"

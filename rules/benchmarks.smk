@@ -30,6 +30,7 @@ rule measure:
         runtime=generation_runtime(benchmark_requests),
     params:
         code=program_digest("scripts/measure.py"),
+        settings=result_settings,
         engine=ENGINE,
         task=lambda wildcards: benchmark(wildcards).task,
         prompting=prompting,
@@ -39,6 +40,7 @@ rule measure:
         "Measure {wildcards.owner}: {wildcards.benchmark}"
     shell:
         "python scripts/measure.py --checkpoint {input.weights:q} --benchmark={wildcards.benchmark:q}"
+        " --settings={params.settings:q}"
         " --task={params.task:q} {params.prompting} {params.flags}"
         " --engine={params.engine:q} --seed={params.seed:q} --threads={threads:q}"
         " --batch-size={resources.batch_size:q} --gpus={resources.gpu:q} --items={output.responses:q} --result={output.result:q} 2> {log:q}"
@@ -62,6 +64,7 @@ rule measure_published:
         "../envs/transformers.yaml"
     params:
         code=program_digest("scripts/measure.py"),
+        settings=result_settings,
         task=lambda wildcards: benchmark(wildcards).task,
         flags=benchmark_flags,
         model=published_model_flag,
@@ -69,5 +72,6 @@ rule measure_published:
         "Measure the published responses of {wildcards.baseline}: {wildcards.benchmark}"
     shell:
         "python scripts/measure.py --take={input.published:q} {params.model} --benchmark={wildcards.benchmark:q}"
+        " --settings={params.settings:q}"
         " --task={params.task:q} {params.flags}"
         " --items={output.responses:q} --result={output.result:q} 2> {log:q}"

@@ -51,13 +51,18 @@ def judge_weights_of_our_own(wildcards):
     return weights_of(model, None, "base") if model else []
 
 
+def judge_settings(name):
+    """The judge of a benchmark, without what no judgment depends on: what its key is called, and its prices."""
+    judge = CONFIG.judges[CONFIG.benchmarks[name].judge].model_dump(exclude={"api": {"key_variable", "prices"}})
+    return judge | {"engine": ENGINE if judge["model"] else None}
+
+
 def judged_by(wildcards):
-    """All that a judgment depends on besides its prompt: what a key is called, and prices, are no part of it."""
+    """All that a judgment depends on besides its prompt."""
     published = published_files(wildcards)
     if published and published.judgments:
         return json.dumps({"published": published.judgments, "model": published.model})
-    judge = CONFIG.judges[benchmark(wildcards).judge].model_dump(exclude={"api": {"key_variable", "prices"}})
-    return json.dumps(judge | {"engine": ENGINE if judge["model"] else None})
+    return json.dumps(judge_settings(wildcards.benchmark))
 
 
 def judgment_source(wildcards, resources):

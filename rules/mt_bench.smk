@@ -137,9 +137,11 @@ rule score_mt_bench:
         "../envs/transformers.yaml"
     params:
         code=program_digest("scripts/score_mt_bench.py"),
+        settings=result_settings,
     message:
         "Score {wildcards.subject}: {wildcards.benchmark}"
     shell:
         "python scripts/score_mt_bench.py --judgments={input.judgments:q} --usage={input.usage:q}"
         " --answered-by={input.answered_by:q} --benchmark={wildcards.benchmark:q}"
+        " --settings={params.settings:q}"
         " --items={output.scored:q} --result={output.result:q} 2> {log:q}"

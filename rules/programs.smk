@@ -91,12 +91,14 @@ rule run_programs:
         runtime=programs_runtime,
     params:
         code=program_digest("scripts/run_programs.py"),
+        settings=result_settings,
         problems=problem_flags,
         running=program_running,
     message:
         "Run the programs of {wildcards.subject}: {wildcards.benchmark}"
     shell:
-        "python scripts/run_programs.py --benchmark={wildcards.benchmark:q} --samples={input.samples:q}"
+        "python scripts/run_programs.py --benchmark={wildcards.benchmark:q}"
+        " --settings={params.settings:q} --samples={input.samples:q}"
         " --answered-by={input.answered_by:q}"
         " --problems={input.problems:q} {params.problems} {params.running} --threads={threads:q}"
         " --items={output.scored:q} --result={output.result:q} 2> {log:q}"

@@ -45,6 +45,11 @@ def grid_of(wildcards):
     return MATRIX.grid(RESULTS, needed)
 
 
+def configured_of_part(wildcards):
+    """What the configuration says of the results in one table or figure."""
+    return CONFIGURED.restricted_to(grid_of(wildcards)).model_dump_json()
+
+
 def rows_of_table(wildcards):
     return MATRIX.rows(CONFIG.tables[wildcards.table])
 

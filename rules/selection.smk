@@ -4,6 +4,7 @@
 # writes   <recipe>/iter<t>/clusters.jsonl        density recipes: which cluster each pair belongs to
 #          <recipe>/iter<t>/training_set.jsonl    the pairs that are kept
 #          <recipe>/iter<t>/ledger.jsonl          every pair that was written: kept or not, why, and its scores
+#          <recipe>/iter<t>/selection.json        by which settings and files they were selected
 
 
 rule cluster_pairs:
@@ -40,6 +41,7 @@ rule select_pairs:
     output:
         training_set=f"{ITERATION}/training_set.jsonl",
         ledger=f"{ITERATION}/ledger.jsonl",
+        record=f"{ITERATION}/selection.json",
     log:
         f"{ITERATION}/logs/training_set.log",
     benchmark:
@@ -57,4 +59,4 @@ rule select_pairs:
         "python scripts/select_pairs.py --pairs {input.pairs:q} --scores {input.scores:q}"
         " --perplexities {input.perplexities:q} --clusters {input.clusters:q} --selection={params.selection:q}"
         " --count={params.asked:q} --seed={params.seed:q}"
-        " --training-set={output.training_set:q} --ledger={output.ledger:q} 2> {log:q}"
+        " --training-set={output.training_set:q} --ledger={output.ledger:q} --record={output.record:q} 2> {log:q}"

@@ -22,10 +22,12 @@ rule collect_scores:
     params:
         code=program_digest("scripts/collect_scores.py"),
         grid=literally(GRID.model_dump_json()),
+        configured=literally(CONFIGURED.restricted_to(GRID).model_dump_json()),
     message:
         "Collect the scores of all result records"
     shell:
-        "python scripts/collect_scores.py --grid={params.grid:q} --scores={output.scores:q} 2> {log:q}"
+        "python scripts/collect_scores.py --grid={params.grid:q} --configured={params.configured:q}"
+        " --scores={output.scores:q} 2> {log:q}"
 
 
 use rule collect_scores as collect_scores_of_table with:
@@ -42,6 +44,7 @@ use rule collect_scores as collect_scores_of_table with:
     params:
         code=program_digest("scripts/collect_scores.py"),
         grid=lambda wildcards: grid_of(wildcards).model_dump_json(),
+        configured=configured_of_part,
     message:
         "Collect the scores of {wildcards.part}"
 

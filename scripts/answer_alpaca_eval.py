@@ -49,7 +49,7 @@ def main(arguments: argparse.Namespace) -> None:
         }
         for row, completion in zip(reference, completions, strict=True)
     ]
-    write_answered_by_checkpoint(arguments, engine)
+    write_answered_by_checkpoint(arguments, engine, arguments.reference)
     write_json(arguments.outputs, rows)
     Journal(journal).finish()
     print(f"{arguments.outputs}: {len(rows)} instructions answered")
@@ -65,7 +65,7 @@ def prompt_for(instruction: str, arguments: argparse.Namespace) -> str | list[di
 def take(arguments: argparse.Namespace) -> None:
     """Check published outputs against the reference's instructions, and write them in its order."""
     rows = load_outputs(arguments.take, load_reference(arguments.reference), arguments.model)
-    write_answered_by_publication(arguments)
+    write_answered_by_publication(arguments, arguments.reference)
     write_json(arguments.outputs, rows)
     print(f"{arguments.outputs}: {len(rows)} outputs taken from {arguments.take}")
 

@@ -37,7 +37,7 @@ def answer(arguments: argparse.Namespace) -> None:
         }
         for question, *turns in zip(questions, first, second, strict=True)
     ]
-    write_answered_by_checkpoint(arguments, engine)
+    write_answered_by_checkpoint(arguments, engine, arguments.questions)
     write_jsonl(arguments.answers, rows)
     Journal(journal).finish()
     print(f"{arguments.answers}: {len(rows)} questions answered")
@@ -46,7 +46,7 @@ def answer(arguments: argparse.Namespace) -> None:
 def take(arguments: argparse.Namespace) -> None:
     """Check published answers against the questions, and write them in their order."""
     answers = load_answers(arguments.take, load_questions(arguments.questions), arguments.model)
-    write_answered_by_publication(arguments)
+    write_answered_by_publication(arguments, arguments.questions)
     write_jsonl(arguments.answers, (answer_row(id, answer.model, answer.turns) for id, answer in answers.items()))
     print(f"{arguments.answers}: {len(answers)} answers taken from {arguments.take}")
 

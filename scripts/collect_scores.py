@@ -1,24 +1,28 @@
-"""Collect the scores of all result records into one tidy file: one row per checkpoint, seed, benchmark and metric."""
+"""Collect the scores of all result records into one tidy file: one row per checkpoint, seed, benchmark and metric.
+
+A record that does not fit what lies there, or what is configured, is refused.
+"""
 
 import argparse
-import json
 from pathlib import Path
 
 import pandas
 
 from isheep import program
 from isheep.grid import Grid
+from isheep.result_checks import Configured, check_result
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Write the scores as csv, in the order of the grid."""
     grid = Grid.model_validate_json(arguments.grid)
+    configured = Configured.model_validate_json(arguments.configured)
     rows = []
     for path, where in grid.records():
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
-        notes = record.get("notes", [])
-        for score in record["scores"]:
-            rows.append(where | score | {"note": "\n".join([*notes, *filter(None, [score.get("note")])])})
+        record = check_result(path, where, configured)
+        for score in record.scores:
+            notes = "\n".join([*record.notes, *filter(None, [score.note])])
+            rows.append(where | score.model_dump() | {"note": notes})
     arguments.scores.parent.mkdir(parents=True, exist_ok=True)
     pandas.DataFrame(rows).to_csv(arguments.scores, index=False)
     print(f"{arguments.scores}: {len(rows)} scores")
@@ -26,6 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--grid", required=True, help="folder, models with their checkpoints, seeds and benchmarks, JSON")
+parser.add_argument("--configured", required=True, help="settings that the records must be made with, JSON")
 parser.add_argument("--scores", type=Path, required=True, help="csv to write")
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from isheep.alpaca import keep_package_offline, load_annotations, load_outputs, 
 from isheep.alpaca_annotator import judge_pairs, load_annotator
 from isheep.journal import Journal
 from isheep.judges import add_judge_arguments, open_requested_judge, usage
-from isheep.records import file_sha256, unfinished_folder, write_json
+from isheep.records import file_sha256, files_read, unfinished_folder, write_json
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -27,6 +27,7 @@ def main(arguments: argparse.Namespace) -> None:
         annotator=annotator.record,
         seed=arguments.seed,
         notes=judged.notes,
+        made_from=files_read([arguments.reference, arguments.outputs, *annotator_files(arguments.annotator)]),
     )
     write_json(arguments.usage, record)
     write_json(arguments.annotations, judged.annotations)
@@ -49,7 +50,15 @@ def take(arguments: argparse.Namespace) -> None:
     if arguments.annotator is not None and names and names != [arguments.annotator.name]:
         notes.append(f"The annotations were made by {', '.join(names)}, not by {arguments.annotator.name}.")
     annotator = {"name": ", ".join(names)} if names else None
-    record = usage_record(arguments.reference, reference, judge=None, annotator=annotator, seed=None, notes=notes)
+    record = usage_record(
+        arguments.reference,
+        reference,
+        judge=None,
+        annotator=annotator,
+        seed=None,
+        notes=notes,
+        made_from=files_read([arguments.reference, arguments.outputs, arguments.take]),
+    )
     write_json(arguments.usage, record)
     write_json(arguments.annotations, rows)
     report(arguments.annotations, rows)
@@ -59,6 +68,11 @@ def differences(annotations: list[dict], key: str, outputs: list[dict], what: st
     """A note where annotations compare other texts than those of `outputs`."""
     count = sum(row[key] != output["output"] for row, output in zip(annotations, outputs, strict=True))
     return [f"{count} of {len(annotations)} annotations compare another text than {what}."] if count else []
+
+
+def annotator_files(folder: Path) -> list[Path]:
+    """The files that say how the judge is asked."""
+    return sorted(path for path in folder.iterdir() if path.is_file())
 
 
 def usage_record(reference_file: Path, reference: list[dict], **others) -> dict:

@@ -21,7 +21,7 @@ from isheep.mt_bench import (
     take_judgments,
 )
 from isheep.provenance import ENGINE_PACKAGES, installed_versions
-from isheep.records import file_sha256, unfinished_folder, write_json, write_jsonl
+from isheep.records import files_read, unfinished_folder, write_json, write_jsonl
 from isheep.writing import add_sampling_argument
 
 VERSIONS_OF = ("openai", *ENGINE_PACKAGES)
@@ -74,23 +74,17 @@ def read_gradings(arguments: argparse.Namespace) -> tuple[list[Grading], dict[in
 def publish(arguments: argparse.Namespace, judgments: list[dict], **record) -> None:
     """Write the judgments, and beside them what they come from."""
     source = [] if record["judge"] else [f"The judgments are published ones, by {judgments[0]['judge'][0]}."]
-    record |= {"notes": source + notes(judgments), "sha256": input_hashes(arguments)}
+    record |= {"notes": source + notes(judgments), "made_from": files_read(input_files(arguments))}
     write_json(arguments.usage, record)
     write_jsonl(arguments.judgments, judgments)
     missing = sum(row["score"] is None for row in judgments)
     print(f"{arguments.judgments}: {len(judgments)} judgments, {missing} of them without a rating")
 
 
-def input_hashes(arguments: argparse.Namespace) -> dict[str, str]:
-    """The sha256 of each file that judgments depend on."""
-    files = {
-        "questions": arguments.questions,
-        "references": arguments.references,
-        "judge_prompts": arguments.judge_prompts,
-        "answers": arguments.answers,
-        "published_judgments": getattr(arguments, "take", None),
-    }
-    return {name: file_sha256(path) for name, path in files.items() if path is not None}
+def input_files(arguments: argparse.Namespace) -> list[Path | None]:
+    """The files that judgments depend on."""
+    inputs = [arguments.questions, arguments.references, arguments.judge_prompts, arguments.answers]
+    return [*inputs, getattr(arguments, "take", None)]
 
 
 shared = argparse.ArgumentParser(add_help=False)

@@ -23,7 +23,8 @@ from isheep.lm_eval_tasks import (
     stay_offline,
 )
 from isheep.provenance import ENGINE_PACKAGES, checkpoint_asked, file_taken, installed_versions
-from isheep.records import InputError, unfinished_folder, write_json, write_jsonl
+from isheep.records import InputError, unfinished_folder, write_jsonl
+from isheep.results import add_result_arguments, write_result
 from isheep.writing import add_checkpoint_argument, add_engine_arguments, add_prompting_arguments, open_requested_engine
 
 VERSIONS_OF = ("lm_eval", "datasets", "nltk", "langdetect", *ENGINE_PACKAGES)
@@ -47,7 +48,8 @@ def measure(arguments: argparse.Namespace, open_model: Callable) -> None:
         results = run_task(arguments, open_model)
     items = [item_row(sample) for samples in results["samples"].values() for sample in samples]
     write_jsonl(arguments.items, items)
-    write_json(arguments.result, result_record(arguments, results))
+    read = [*arguments.task_files, getattr(arguments, "take", None)]
+    write_result(arguments, result_record(arguments, results), read)
     print(f"{arguments.benchmark}: {len(items)} items measured")
 
 
@@ -128,7 +130,7 @@ def result_record(arguments: argparse.Namespace, results: dict) -> dict:
         "num_fewshot": shots.pop() if len(shots) == 1 else None,
         "limit": arguments.limit,
         "excluded": arguments.exclude,
-        **results["answered_by"],
+        "answered_by": results["answered_by"],
     }
 
 
@@ -177,7 +179,6 @@ def task_sha256(samples: list[dict]) -> str:
 
 
 shared = argparse.ArgumentParser(add_help=False)
-shared.add_argument("--benchmark", required=True, help="name of the benchmark in the result record")
 shared.add_argument("--task", required=True, help="lm-eval's name of the task or group")
 shared.add_argument(
     "--task-files", action="extend", nargs="+", default=[], help="files of a task that does not come with lm-eval"
@@ -188,8 +189,7 @@ shared.add_argument("--exclude", type=json.loads, default={}, help="items to lea
 shared.add_argument("--note", action="append", default=[], help="a sentence for the readers of the scores")
 shared.add_argument("--nltk-data", help="folder in which nltk finds its data")
 shared.add_argument("--hub-data", help="hub cache with the data sets that were fetched")
-shared.add_argument("--items", type=Path, required=True, help="JSON Lines to write, one row an item")
-shared.add_argument("--result", type=Path, required=True, help="JSON to write: the result record")
+add_result_arguments(shared)
 
 parser = argparse.ArgumentParser(description=__doc__, parents=[shared])
 add_engine_arguments(parser)

@@ -8,7 +8,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from isheep import program
-from isheep.identity import require_base, write_identity
+from isheep.identity import read_identity, require_base, write_identity
 from isheep.records import publish
 
 
@@ -20,7 +20,7 @@ def main(arguments: argparse.Namespace) -> None:
     with publish(arguments.output) as partial, torch.inference_mode():
         merged.save_pretrained(partial)
         AutoTokenizer.from_pretrained(arguments.weights).save_pretrained(partial)
-        write_identity(partial)
+        write_identity(partial, merged_from=read_identity(arguments.adapter))
 
 
 parser = argparse.ArgumentParser(description=__doc__)

@@ -17,7 +17,8 @@ from isheep.programs import (
     scores,
     select_problems,
 )
-from isheep.records import file_sha256, unfinished_folder, write_json, write_jsonl
+from isheep.records import unfinished_folder, write_jsonl
+from isheep.results import add_result_arguments, write_result
 from isheep.sandbox import Limits, find_sandbox
 
 NOTES = {
@@ -57,10 +58,9 @@ def main(arguments: argparse.Namespace) -> None:
         "scores": scores(outcomes, arguments.k),
         "versions": sandbox.identity["versions"],
         "sandbox": sandbox.identity,
+        "seed": None,
         "judge": None,
         "notes": [NOTES[arguments.format, arguments.written], *([arguments.note] if arguments.note else [])],
-        "problems_sha256": file_sha256(arguments.problems),
-        "samples_sha256": file_sha256(arguments.samples),
         "ids": arguments.ids,
         "samples": len(outcomes),
         "limits": {"cpu_seconds": limits.cpu_seconds, "wall_seconds": limits.until, "memory_mib": limits.memory_mib},
@@ -68,13 +68,13 @@ def main(arguments: argparse.Namespace) -> None:
         "answered_by": json.loads(arguments.answered_by.read_text(encoding="utf-8")),
     }
     write_jsonl(arguments.items, map(asdict, outcomes))
-    write_json(arguments.result, record)
+    read = [arguments.samples, arguments.problems, arguments.answered_by]
+    write_result(arguments, record, read, record["answered_by"])
     FinishedPrograms(folder).finish()
     print(f"{arguments.benchmark}: {sum(outcome.passed for outcome in outcomes)} of {len(outcomes)} programs passed")
 
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--benchmark", required=True, help="name of the benchmark in the result record")
 parser.add_argument("--problems", type=Path, required=True, help="file of problems as published")
 parser.add_argument("--format", choices=("humaneval", "mbpp"), required=True, help="format of the problems")
 parser.add_argument("--ids", type=int, nargs=2, metavar=("FIRST", "LAST"), help="only problems with these numbers")
@@ -87,8 +87,7 @@ parser.add_argument("--memory-limit", type=int, default=1024, help="MiB of memor
 parser.add_argument("--image", help="container image with python3, for apptainer")
 parser.add_argument("--note", help="a sentence for the tables' notes")
 parser.add_argument("--threads", type=int, default=1, help="programs run at once")
-parser.add_argument("--items", type=Path, required=True, help="JSON Lines to write, one row a program")
-parser.add_argument("--result", type=Path, required=True, help="JSON to write: the result record")
+add_result_arguments(parser)
 
 if __name__ == "__main__":
     program.run(main, parser)

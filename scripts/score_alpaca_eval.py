@@ -8,7 +8,8 @@ from unittest import mock
 from isheep import program
 from isheep.alpaca import DRAW, REFERENCE_WINS, keep_package_offline
 from isheep.provenance import installed_versions
-from isheep.records import InputError, write_json, write_jsonl
+from isheep.records import InputError, write_jsonl
+from isheep.results import add_result_arguments, write_result
 
 VERSIONS_OF = ("alpaca_eval", "numpy", "pandas", "scikit-learn")
 
@@ -40,7 +41,8 @@ def main(arguments: argparse.Namespace) -> None:
         "reference": record["reference"],
     }
     write_jsonl(arguments.items, (item_row(number, row) for number, row in enumerate(annotations)))
-    write_json(arguments.result, result)
+    read = [arguments.annotations, arguments.usage, arguments.answered_by, arguments.length_control]
+    write_result(arguments, result, read, record, result["answered_by"])
     print(f"{arguments.benchmark}: {len(annotations)} annotations scored")
 
 
@@ -157,13 +159,11 @@ def winner(preference: float | None) -> str | None:
 
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--benchmark", required=True, help="name of the benchmark in the result record")
 parser.add_argument("--annotations", type=Path, required=True, help="JSON list, one row an instruction")
 parser.add_argument("--usage", type=Path, required=True, help="JSON: what the annotations come from")
 parser.add_argument("--answered-by", type=Path, help="JSON: who answered, and how")
 parser.add_argument("--length-control", type=Path, nargs="?", help="df_gamed.csv of tatsu-lab/alpaca_eval")
-parser.add_argument("--items", type=Path, required=True, help="JSON Lines to write, one row an instruction")
-parser.add_argument("--result", type=Path, required=True, help="JSON to write: the result record")
+add_result_arguments(parser)
 
 if __name__ == "__main__":
     program.run(main, parser)

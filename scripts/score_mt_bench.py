@@ -6,7 +6,8 @@ from pathlib import Path
 
 from isheep import program
 from isheep.mt_bench import score_rows
-from isheep.records import read_jsonl, write_json, write_jsonl
+from isheep.records import read_jsonl, write_jsonl
+from isheep.results import add_result_arguments, write_result
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -25,9 +26,9 @@ def main(arguments: argparse.Namespace) -> None:
         "answered_by": json.loads(arguments.answered_by.read_text(encoding="utf-8")),
         "notes": record["notes"],
         "model": judgments[0]["model"],
-        "sha256": record["sha256"],
     }
-    write_json(arguments.result, result)
+    read = [arguments.judgments, arguments.usage, arguments.answered_by]
+    write_result(arguments, result, read, record, result["answered_by"])
     print(f"{arguments.benchmark}: average {scores[0]['value']} of {scores[0]['n_valid']} of {scores[0]['n']} turns")
 
 
@@ -43,12 +44,10 @@ def item_row(judgment: dict) -> dict:
 
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--benchmark", required=True, help="name of the benchmark in the result record")
 parser.add_argument("--judgments", type=Path, required=True, help="JSON Lines: a row per question and turn")
 parser.add_argument("--usage", type=Path, required=True, help="JSON: what the judgments come from")
 parser.add_argument("--answered-by", type=Path, required=True, help="JSON: who answered, and how")
-parser.add_argument("--items", type=Path, required=True, help="JSON Lines to write, one row a judged turn")
-parser.add_argument("--result", type=Path, required=True, help="JSON to write: the result record")
+add_result_arguments(parser)
 
 if __name__ == "__main__":
     program.run(main, parser)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from isheep import program
 from isheep.pairs import first_of_each_source
-from isheep.records import InputError, read_jsonl, write_jsonl
+from isheep.records import InputError, files_read, read_jsonl, write_json, write_jsonl
 from isheep.selection import (
     METHODS_WITH_CLUSTERS,
     METHODS_WITH_PERPLEXITIES,
@@ -25,6 +25,7 @@ def main(arguments: argparse.Namespace) -> None:
     kept, ledger = select_pairs(pairs, read_measurements(arguments), settings, arguments.seed)
     write_jsonl(arguments.ledger, ledger)
     write_jsonl(arguments.training_set, kept)
+    write_json(arguments.record, selection_record(arguments))
     reasons = Counter(entry["reason"] for entry in ledger if not entry["kept"])
     rejected = "".join(f", {reason} {count}" for reason, count in reasons.most_common())
     print(f"{arguments.training_set}: {len(kept)} of {len(pairs)} pairs kept{rejected}")
@@ -60,6 +61,17 @@ def read_measurements(arguments: argparse.Namespace) -> Measurements:
     return Measurements(scores, perplexities, clusters)
 
 
+def selection_record(arguments: argparse.Namespace) -> dict:
+    """What the training set was selected by."""
+    files = [*arguments.pairs, *arguments.scores, *arguments.perplexities, arguments.clusters]
+    return {
+        "method": SelectionSettings.model_validate_json(arguments.selection).model_dump(mode="json"),
+        "instructions": arguments.count,
+        "seed": arguments.seed,
+        "files": files_read(files),
+    }
+
+
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--pairs", type=Path, nargs="+", required=True, help="JSON Lines of pairs, shard by shard")
 parser.add_argument("--scores", type=Path, nargs="*", default=[], help="JSON Lines of scores")
@@ -70,6 +82,7 @@ parser.add_argument("--count", type=int, required=True, help="pairs to choose fr
 parser.add_argument("--seed", type=int, help="seed of the draw from each cluster, for method density")
 parser.add_argument("--training-set", type=Path, required=True, help="JSON Lines to write: the kept pairs")
 parser.add_argument("--ledger", type=Path, required=True, help="JSON Lines to write: what happened to each pair")
+parser.add_argument("--record", type=Path, required=True, help="JSON to write: what the pairs were selected by")
 
 if __name__ == "__main__":
     program.run(main, parser)

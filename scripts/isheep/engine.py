@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol
 
 from pydantic import Field
 
-from isheep.identity import full_weights, is_adapter, read_identity
+from isheep.identity import checkpoint_identity, full_weights, is_adapter
 from isheep.records import InputError
 from isheep.settings import Settings
 
@@ -159,7 +159,7 @@ class Engine(ABC):
 
         self._weights = full_weights(checkpoint, base)
         self._adapter = checkpoint if is_adapter(checkpoint) else None
-        self.identity = {"checkpoint": read_identity(checkpoint), **settings.model_dump()}
+        self.identity = checkpoint_identity(checkpoint) | settings.model_dump()
         self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(self._weights)
         limit = AutoConfig.from_pretrained(self._weights).max_position_embeddings
         self.max_length = settings.max_model_len or limit

@@ -1,9 +1,9 @@
 """A checkpoint's identity: the hash of everything in its folder that can change what it writes."""
 
 import hashlib
-import json
 from pathlib import Path
 
+from isheep.reading import read_object
 from isheep.records import InputError, file_sha256, write_json
 
 IDENTITY_FILE = "identity.json"
@@ -22,10 +22,11 @@ IDENTITY_PATTERNS = (
 """Files of a checkpoint folder that can change what it writes; README files and logs cannot."""
 
 
-def write_identity(folder: Path, base: str | None = None) -> str:
+def write_identity(folder: Path, base: str | None = None, merged_from: str | None = None) -> str:
     """Write identity.json, the sha256 over names and contents of the files that make a checkpoint; return the sha256.
 
     base: for an adapter, the sha256 of the weights that it was trained on: part of its identity, and written beside it.
+    merged_from: for full weights, the sha256 of the adapter that was merged into them, written beside it.
     Files are read in blocks, so the weights need not fit in memory. Raises InputError for a folder without weights.
     """
     files = sorted({path for pattern in IDENTITY_PATTERNS for path in folder.glob(pattern)})
@@ -34,13 +35,23 @@ def write_identity(folder: Path, base: str | None = None) -> str:
     total = hashlib.sha256(b"" if base is None else f"{base}\n".encode())
     for path in files:
         total.update(f"{path.name}\0{file_sha256(path)}\n".encode())
-    write_json(folder / IDENTITY_FILE, {"sha256": total.hexdigest()} | ({} if base is None else {"base": base}))
+    beside = {"base": base, "merged_from": merged_from}
+    content = {"sha256": total.hexdigest()} | {key: value for key, value in beside.items() if value is not None}
+    write_json(folder / IDENTITY_FILE, content)
     return total.hexdigest()
 
 
 def read_identity(folder: Path) -> str:
     """The sha256 in the folder's identity.json. Raises InputError if the file is missing or is not one."""
     return _read(folder, "sha256")
+
+
+def checkpoint_identity(folder: Path) -> dict[str, str]:
+    """What a record says of the checkpoint in a folder: `checkpoint`, its sha256, and of merged weights `merged_from`,
+    that of the adapter. Raises InputError as `read_identity` does."""
+    content = _content(folder)
+    merged = {"merged_from": content["merged_from"]} if "merged_from" in content else {}
+    return {"checkpoint": _read(folder, "sha256")} | merged
 
 
 def is_adapter(folder: Path) -> bool:
@@ -74,13 +85,19 @@ def require_base(adapter: Path, weights: Path) -> None:
 
 
 def _read(folder: Path, key: str) -> str:
+    content = _content(folder)
+    if key not in content:
+        raise InputError(
+            f'{Path(folder) / IDENTITY_FILE} is not of the form {{"{key}": …}}; make the checkpoint again.'
+        )
+    return content[key]
+
+
+def _content(folder: Path) -> dict:
     path = Path(folder) / IDENTITY_FILE
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))[key]
-    except FileNotFoundError:
+    if not path.exists():
         raise InputError(
             f"{path} is missing: the rule that makes a checkpoint writes it last (isheep.identity.write_identity); "
             "make the checkpoint again."
-        ) from None
-    except (json.JSONDecodeError, KeyError, TypeError):
-        raise InputError(f'{path} is not of the form {{"{key}": …}}; make the checkpoint again.') from None
+        )
+    return read_object(path)

@@ -3,7 +3,6 @@
 The items lie in `items.jsonl`, and the metrics' names and values in the `result.json` beside it.
 """
 
-import json
 import math
 from collections import Counter
 from collections.abc import Hashable
@@ -12,7 +11,8 @@ from pathlib import Path
 
 from isheep.mt_bench import metric_groups
 from isheep.programs import pass_at_k
-from isheep.records import InputError, read_jsonl
+from isheep.records import InputError, file_sha256, read_jsonl
+from isheep.results import AGAIN, read_result
 from isheep.spelling import listed
 
 ROW_KEYS = {
@@ -43,8 +43,10 @@ def read_item_values(path: str | Path) -> dict[str, MetricValues]:
     """
     path = Path(path)
     rows = read_jsonl(path)
-    record = json.loads(path.with_name("result.json").read_text(encoding="utf-8"))
-    recorded = {score["metric"]: score["value"] for score in record["scores"]}
+    record = read_result(path.with_name("result.json"))
+    if record.made_from.files.get(str(path)) not in (None, file_sha256(path)):
+        raise InputError(f"{path}: it was changed after its result was computed; {AGAIN}.")
+    recorded = {score.metric: score.value for score in record.scores}
     read = {"programs": _programs, "mt_bench": _mt_bench, "alpaca_eval": _alpaca_eval, "lm_eval": _lm_eval}
     found = read[_kind(path, rows)](rows, recorded)
     return {metric: values for metric, values in found.items() if _is_mean(values, recorded.get(metric))}

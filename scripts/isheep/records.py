@@ -84,6 +84,11 @@ def file_sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def files_read(paths: Iterable[str | Path | None]) -> dict[str, str]:
+    """Return the sha256 of each file that is given, as records name what they were made from."""
+    return {str(path): file_sha256(path) for path in paths if path is not None}
+
+
 @contextmanager
 def publish(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, and rename it to `path` only if the block ends without an error.

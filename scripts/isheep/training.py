@@ -6,6 +6,9 @@ from pydantic import Field
 
 from isheep.settings import Settings
 
+TRAINING_RECORD = "training.json"
+"""In a trained checkpoint's folder: what the training was asked for."""
+
 
 class LoraSettings(Settings):
     """Low-rank adaptation of all linear layers."""

@@ -110,8 +110,8 @@ def test_result_record_says_what_it_takes_to_trust_it(home):
     assert score["n"] == score["n_valid"] == 40
     assert score["standard_error"] > 0
     assert {"lm_eval", "transformers", "torch"} <= set(chat["versions"])
-    assert len(chat["chat_template_sha256"]) == 64
-    assert raw["chat_template_sha256"] is None
+    assert len(chat["answered_by"]["chat_template_sha256"]) == 64
+    assert raw["answered_by"]["chat_template_sha256"] is None
     assert len(read_jsonl(home / "one_base/iter1/benchmarks/ifeval/items.jsonl")) == 40
 
 

@@ -178,8 +178,11 @@ def test_the_program_writes_items_and_one_record(tiny_checkpoint, tmp_path):
     assert prompt["value"] == pytest.approx(sum(item["metrics"]["prompt_level_strict_acc"] for item in items) / 8)
     assert prompt["standard_error"] == pytest.approx((prompt["value"] * (1 - prompt["value"]) / 7) ** 0.5)
     assert (parts["metric"], parts["n"], parts["standard_error"]) == ("inst_level_strict_acc", 10, None)
-    assert record["engine"]["checkpoint"] == json.loads((tiny_checkpoint / "identity.json").read_text())["sha256"]
-    assert record["chat_template_sha256"] is not None
+    assert (
+        record["answered_by"]["engine"]["checkpoint"]
+        == json.loads((tiny_checkpoint / "identity.json").read_text())["sha256"]
+    )
+    assert record["answered_by"]["chat_template_sha256"] is not None
     assert (record["judge"], record["notes"], record["data"]) == (None, [], {})
     assert (record["seed"], record["num_fewshot"], record["task_version"]) == (3, 0, 1.0)
     assert items[0]["prompt"].startswith("<|im_start|>user\nName one fruit.")

@@ -77,7 +77,7 @@ def test_gpt4_s_published_numbers_and_every_flag(scored_prompts, published_data)
     }
     assert record["excluded"] == {"key": EXCLUDED}
     assert "Left out: items whose key is 1122, 1129, 2785." in record["notes"]
-    assert record["responses"]["sha256"].startswith("0cff1d1469b774e8")
+    assert record["answered_by"]["responses"]["sha256"].startswith("0cff1d1469b774e8")
     for kind in ("strict", "loose"):
         rows = read_jsonl(published_data / f"ifeval/gpt4_eval_results_{kind}_podtech.jsonl")
         published = {row["prompt"]: row for row in rows}
@@ -156,7 +156,7 @@ def test_the_rows_of_one_model_are_taken(home):
     record = json.loads((home / "out/result.json").read_text())
     assert record["scores"][0]["n"] == 8
     assert (record["seed"], record["judge"]) == (None, None)
-    assert record["responses"]["file"] == "responses.jsonl"
+    assert record["answered_by"]["responses"]["file"] == "responses.jsonl"
 
 
 @pytest.mark.parametrize(

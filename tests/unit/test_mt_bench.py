@@ -357,7 +357,8 @@ def test_an_unparsable_judgment_is_asked_again_and_then_missing(files, judging):
     assert (scores["category_math"]["value"], scores["category_math"]["n_valid"]) == (8, 1)
     assert result["notes"] == ["1 of 6 judgments have no rating and are left out of the means."]
     assert result["seed"] == 5
-    assert set(result["sha256"]) == {"questions", "references", "judge_prompts", "answers"}
+    read = {Path(file).name for file in result["made_from"]["files"]}
+    assert {Path(file).name for file in (files.questions, files.references, files.prompts, files.answers)} <= read
     assert len(read_jsonl(files.folder / "items.jsonl")) == 6
 
 

@@ -150,7 +150,18 @@ def test_example_samples_through_the_programs(published_data, sandbox, tmp_path)
         "--answered-by",
         by,
     )
-    options = ["--benchmark", "example", "--written", "published", "--threads", "2", "--note", "An example."]
+    options = [
+        "--benchmark",
+        "example",
+        "--written",
+        "published",
+        "--k",
+        "1",
+        "--threads",
+        "2",
+        "--note",
+        "An example.",
+    ]
     call(
         "run_programs.py",
         *problems,
@@ -248,7 +259,7 @@ def test_solutions_compared_by_numpy_pass_and_wrong_programs_fail(sandbox, tmp_p
     problems = ["--problems", problems_file, "--format", "humaneval", "--samples", samples, "--answered-by", by]
     call("write_programs.py", "--take", taken, *problems)
     running = ["--benchmark", "tiny", "--written", "published", "--items", items, "--result", result]
-    call("run_programs.py", *problems, *running, "--time-limit", 20)
+    call("run_programs.py", *problems, *running, "--k", 1, "--time-limit", 20)
 
     assert [row["passed"] for row in read_jsonl(items)] == [True, False, True, False]
     assert all("AssertionError" in row["result"] for row in read_jsonl(items) if not row["passed"])

@@ -224,7 +224,18 @@ def run(tmp_path, monkeypatch):
 
     def run(selection: dict, *flags: str) -> list[str]:
         monkeypatch.chdir(tmp_path)
-        always = ["--pairs", "pairs.jsonl", "--count", "4", "--training-set", "kept.jsonl", "--ledger", "ledger.jsonl"]
+        always = [
+            "--pairs",
+            "pairs.jsonl",
+            "--count",
+            "4",
+            "--training-set",
+            "kept.jsonl",
+            "--ledger",
+            "ledger.jsonl",
+            "--record",
+            "selection.json",
+        ]
         monkeypatch.setattr(sys, "argv", ["select_pairs.py", *always, "--selection", json.dumps(selection), *flags])
         program.run(selecting.main, selecting.parser)
         return [pair["id"] for pair in read_jsonl("kept.jsonl")]

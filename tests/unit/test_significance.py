@@ -13,8 +13,9 @@ import score_alpaca_eval
 import score_mt_bench
 from isheep import programs
 from isheep.item_values import read_item_values
-from isheep.records import InputError, write_json, write_jsonl
+from isheep.records import InputError, write_jsonl
 from isheep.significance import RESAMPLES, bootstrap_p, compare, mcnemar_p
+from made_up_results import write_made_up_result
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -94,7 +95,7 @@ def lm_eval(folder: Path, values: list, metric: str = "acc", filter: str = "none
 
 def write_items(folder: Path, rows: list[dict], scores: list[dict]) -> Path:
     write_jsonl(folder / "items.jsonl", rows)
-    write_json(folder / "result.json", {"scores": scores})
+    write_made_up_result(folder / "items.jsonl", scores)
     return folder / "items.jsonl"
 
 

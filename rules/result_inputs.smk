@@ -1,0 +1,38 @@
+# What results are made with, as their records say it and tables check it. Input functions, no rules.
+from isheep.grid import PUBLISHED
+from isheep.result_checks import Configured
+
+NO_PART_OF_RESULTS = {"note", "metrics"}
+CONFIGURED = Configured(
+    results=RESULTS,
+    benchmarks={
+        name: CONFIG.benchmarks[name].model_dump(mode="json", exclude=NO_PART_OF_RESULTS) for name in BENCHMARKS
+    },
+    judges={name: judge_settings(name) for name in BENCHMARKS if CONFIG.benchmarks[name].kind in JUDGED},
+    engine=CONFIG.engine.model_dump(mode="json"),
+    system_prompts={name: CONFIG.models[name].system_prompt for name in CONFIG.experiment.models},
+    published={name: CONFIG.baselines[name].model_dump()["benchmarks"] for name in CONFIG.experiment.baselines},
+    recipes={
+        name: {
+            "selection": {
+                "method": CONFIG.recipes[name].selection.model_dump(mode="json"),
+                "instructions": CONFIG.recipes[name].instructions,
+            },
+            "training": {
+                "settings": CONFIG.recipes[name].training.model_dump(mode="json"),
+                "separator": CONFIG.responses.separator,
+            },
+        }
+        for name in RECIPES
+    },
+)
+
+
+def result_settings(wildcards):
+    """The settings that a result is made with, for its record."""
+    baseline = wildcards.get("baseline") or re.sub("^baselines/", "", wildcards.get("subject", ""))
+    if baseline in CONFIGURED.published:
+        subject = baseline, PUBLISHED
+    else:
+        subject = own_model(wildcards), wildcards.get("owner") or wildcards.subject.split("/", 2)[2]
+    return json.dumps(CONFIGURED.of(*subject, wildcards.benchmark), sort_keys=True)

@@ -1,0 +1,36 @@
+"""What Snakemake does not make again by itself: an output that is gone, though what was made from it is still there."""
+
+from snakemake.dag import DAG
+from snakemake.io import is_flagged
+from snakemake.jobs import Job
+from snakemake.workflow import Workflow
+
+
+def make_missing_outputs_again(workflow: Workflow) -> None:
+    """Let this run make every output that its targets are made from, also one below which all results exist.
+
+    Snakemake removes the outputs of a job that fails, and then takes an output that is missing in the middle for one
+    that nobody needs any more. So the next run would leave the results below it as they are: those of earlier settings.
+    Temporary outputs are no part of this: they are removed on purpose.
+    """
+    if not workflow.is_main_process:
+        return
+    check = DAG.check_incomplete  # the last step before Snakemake decides which jobs to run
+
+    async def check_incomplete_and_missing(self: DAG) -> None:
+        await check(self)
+        for job in self.jobs:
+            missing = [f async for f in job.missing_output(job.output) if not is_flagged(f, "temp")]
+            if missing and await _is_used(self, job):
+                self.reason(job).missing_output.update(missing)
+
+    DAG.check_incomplete = check_incomplete_and_missing
+
+
+async def _is_used(dag: DAG, job: Job) -> bool:
+    """Whether anything exists that was made from a job's outputs, directly or through temporary ones."""
+    for user in dag.depending[job]:
+        kept = [f for f in user.output if not is_flagged(f, "temp")]
+        if any([await f.exists() for f in kept]) or (user.output and not kept and await _is_used(dag, user)):
+            return True
+    return False
