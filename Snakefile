@@ -11,9 +11,11 @@ sys.path.insert(0, f"{workflow.basedir}/scripts")
 
 from isheep.cluster import explain_ended_jobs, prepare_for_cluster
 from isheep.journal import remove_leftovers
+from isheep.locks import name_lock_owners
 
 prepare_for_cluster(workflow)
 if workflow.is_main_process:
+    name_lock_owners()
     remove_leftovers("results")
 
 if not workflow.config_settings.configfiles:

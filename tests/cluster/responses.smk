@@ -6,8 +6,11 @@ import sys
 sys.path.insert(0, config["scripts"])
 
 from isheep.cluster import explain_ended_jobs, prepare_for_cluster
+from isheep.locks import name_lock_owners
 
 prepare_for_cluster(workflow)
+if workflow.is_main_process:
+    name_lock_owners()
 
 
 onerror:
