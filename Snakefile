@@ -9,7 +9,7 @@ import sys
 
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
-from isheep.cluster import explain_ended_jobs, prepare_for_cluster
+from isheep.cluster import explain_ended_jobs, prepare_for_cluster, refuse_wrong_account
 from isheep.journal import remove_leftovers
 from isheep.locks import name_lock_owners
 
@@ -93,6 +93,13 @@ rule all:
     input:
         rules.tables.input,
         rules.figures.input,
+
+
+onstart:
+    try:
+        refuse_wrong_account(workflow)
+    except InputError as error:
+        sys.exit(f"Error: {error}")
 
 
 onsuccess:
