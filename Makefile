@@ -4,7 +4,7 @@
 # make matrix    every recipe of the paper at the demo's size, with tables and figures as the paper's; about an hour
 # make test-environments    every stage with its own environment alone; 5 GB in ENVIRONMENTS, 10 minutes the first time
 # make test-cluster    `snakemake --profile slurm` on a real Slurm on this machine; root, Debian's packages, 15 minutes
-# make clean   remove the results of the demo
+# make clean   remove the results of the demo, and what Snakemake has recorded of them
 # make bench   speed of what we wrote ourselves against named peers, and of the graph as it grows
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -64,7 +64,7 @@ schema: .venv/local
 	PYTHONPATH=scripts python -m isheep.config_file > config/schema.json
 
 clean:
-	rm -rf results/demo .snakemake
+	@$(PYTHON) scripts/remove_results.py --results results/demo
 
 # One environment for one machine. A stamp beside it says which pins it holds.
 .venv/local: envs/local.txt

@@ -9,13 +9,15 @@ import sys
 
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
-from isheep.cluster import explain_ended_jobs, prepare_for_cluster
+from isheep.cluster import explain_ended_jobs, prepare_for_cluster, refuse_wrong_account
 from isheep.journal import remove_leftovers
+from isheep.locks import name_lock_owners
 from isheep.reruns import make_missing_outputs_again
 
 prepare_for_cluster(workflow)
 make_missing_outputs_again(workflow)
 if workflow.is_main_process:
+    name_lock_owners()
     remove_leftovers("results")
 
 if not workflow.config_settings.configfiles:
@@ -94,6 +96,13 @@ rule all:
     input:
         rules.tables.input,
         rules.figures.input,
+
+
+onstart:
+    try:
+        refuse_wrong_account(workflow)
+    except InputError as error:
+        sys.exit(f"Error: {error}")
 
 
 onsuccess:

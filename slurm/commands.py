@@ -6,7 +6,8 @@ The links in slurm/bin stand before Slurm's own programs in the path of a workfl
 * answers a question about jobs in any case: an outage of Slurm is no answer yet, and not the end of the question;
 * tells states apart that the executor would wait for, for ever: cancelled, preempted, forgotten by Slurm;
 * keeps a submission through an outage, without submitting twice;
-* refuses what a partition can never run, with rule, request and limit;
+* refuses what a partition can never run, with rule, request and limit, and holds a later attempt, which asks for more
+  time and memory, to what there is;
 * ends the job that an earlier, killed run of the workflow has left running, before the same job is submitted again.
 
 Every other use of the three programs is passed on as it is.
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 SECONDS_PER_QUESTION = 20
 """For each question to Slurm; the executor gives up after 60 s. Slurm's own clients do so after about 10 s."""
@@ -30,6 +32,7 @@ LONGEST_OUTAGE = 3600
 SECONDS_UNTIL_MISSED = 600
 """A job that Slurm does not list so long after its submission has ended: its accounting is late by less."""
 OUTAGE = re.compile(r"Unable to contact|Socket timed out|Connection (refused|timed out)|temporarily", re.IGNORECASE)
+ACCOUNT = re.compile("Invalid account", re.IGNORECASE)
 ENDED = (
     "BOOT_FAIL",
     "CANCELLED",
@@ -47,12 +50,24 @@ RECORDS = Path(".snakemake") / "slurm_jobs"
 """A file for each run of the workflow: a line of JSON for each job that it submitted, the latest last."""
 UNLIMITED = 10**9
 
+
+class Node(NamedTuple):
+    """What a partition offers on one of its nodes: time limit, CPUs, memory in MB, and resources such as gpu:a100:8."""
+
+    minutes: int
+    cpus: int
+    memory: int
+    gres: str
+    partition: str
+
+
 questions = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
 questions.add_argument("--name")
 
 requests = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
 requests.add_argument("--job-name", default="")
 requests.add_argument("--comment", default="")
+requests.add_argument("-A", "--account")
 requests.add_argument("-p", "--partition")
 requests.add_argument("-t", "--time")
 requests.add_argument("-D", "--chdir", default=".")
@@ -151,11 +166,15 @@ def state_now(job, ended):
 
 def submitted_long_ago(name):
     """The jobs of a run that Slurm must know by now, or has forgotten."""
+    return [row["job"] for row in recorded(name) if time.time() - row["submitted"] > SECONDS_UNTIL_MISSED]
+
+
+def recorded(name):
+    """What `record` noted of each job that a run submitted."""
     try:
-        rows = [json.loads(line) for line in (RECORDS / name).read_text().splitlines()]
+        return [json.loads(line) for line in (RECORDS / name).read_text().splitlines()]
     except FileNotFoundError:
         return []
-    return [row["job"] for row in rows if time.time() - row["submitted"] > SECONDS_UNTIL_MISSED]
 
 
 # --- how jobs begin
@@ -164,7 +183,10 @@ def submitted_long_ago(name):
 def submit(request, arguments):
     """Submit a job, through outages, and print its number."""
     script = sys.stdin.read() if "/dev/stdin" in arguments else ""
-    broken = broken_limits(request)
+    nodes = nodes_of(request.partition) if request.partition else None
+    if nodes and submitted_before(request):
+        arguments = held_to_limits(request, nodes, arguments)
+    broken = [] if nodes is None else broken_limits(request, nodes)
     if broken:
         print(f"{described(request)}, {'; '.join(broken)}.", file=sys.stderr)
         return 1
@@ -177,7 +199,7 @@ def submit(request, arguments):
             print(done.stdout, end="")
             return 0
         if not OUTAGE.search(done.stderr) or time.time() - started > LONGEST_OUTAGE:
-            print(f"{described(request)}, which Slurm refuses: {done.stderr.strip()}", file=sys.stderr)
+            print(f"{described(request)}, which Slurm refuses: {with_key(done.stderr.strip())}", file=sys.stderr)
             return done.returncode
         time.sleep(SECONDS_BETWEEN_SUBMISSIONS)
         # A submission of which only the answer was lost.
@@ -188,10 +210,21 @@ def submit(request, arguments):
             return 0
 
 
+def with_key(refusal):
+    """Slurm's own words, and what to do where they are about the account: no later attempt would go better."""
+    if not ACCOUNT.search(refusal):
+        return refusal
+    return (
+        f"{refusal}; correct slurm_account in slurm/config.yaml: `sacctmgr show assoc user=$USER "
+        "format=account,partition` lists those that you may name."
+    )
+
+
 def described(request):
     """The beginning of a sentence that says which rule asks for what."""
     rule, _, wildcards = request.comment.partition("_wildcards_")
     asked = {
+        "account": request.account,
         "partition": request.partition,
         "GPUs": request.gpus,
         "memory (MB)": request.mem,
@@ -203,39 +236,86 @@ def described(request):
     return f"rule {rule.replace('rule_', '', 1)}{f' ({wildcards})' if wildcards else ''} asks for {wanted}"
 
 
-def broken_limits(request):
+def nodes_of(partition):
+    """The nodes of a partition (None: every node's of every partition); None where Slurm does not answer."""
+    flags = [f"--partition={partition}"] if partition else []
+    lines = ask("sinfo", "--noheader", "--Node", *flags, "--format=%l|%c|%m|%G|%P")
+    if lines is None:
+        return None
+    rows = [line.split("|") for line in lines if line.count("|") == 4]
+    return [
+        Node(minutes(limit), whole(cpus), whole(memory), gres.strip(), partition.strip("* "))
+        for limit, cpus, memory, gres, partition in rows
+    ]
+
+
+def needs_of(request):
+    """The kind of GPU ("": any), the GPUs and the CPUs that a job needs on its node."""
+    kind, _, count = (request.gpus or "0").rpartition(":")
+    gpus = int(count)
+    return kind, gpus, max(int(request.cpus_per_task or 1), gpus * (request.cpus_per_gpu or 0))
+
+
+def held_to_limits(request, nodes, arguments):
+    """The arguments, with no more time and memory than the nodes offer that have the GPUs and CPUs. A job that was
+    submitted before asks for more with each attempt: at last for all that there is."""
+    kind, gpus, cpus = needs_of(request)
+    able = [node for node in nodes if gpus_of(node.gres, kind) >= gpus and node.cpus >= cpus]
+    if not able:
+        return arguments
+    limits = {"-t": max(node.minutes for node in able)}
+    if request.nodes == "1":
+        limits["--mem"] = max(node.memory for node in able)
+    held = [
+        str(min(int(value), limits[flag])) if flag in limits and value.isdigit() else value
+        for flag, value in zip(["", *arguments], arguments, strict=False)
+    ]
+    vars(request).update(vars(requests.parse_known_args(held)[0]))
+    return held
+
+
+def broken_limits(request, nodes):
     """Sentences on what the partition can never run. Slurm itself would keep some of it waiting for ever."""
-    flags = [f"--partition={request.partition}"] if request.partition else []
-    lines = ask("sinfo", "--noheader", "--Node", *flags, "--format=%l|%c|%m|%G")
-    if lines is None or not request.partition:
-        return []
-    nodes = [line.split("|") for line in lines if line.count("|") == 3]
     if not nodes:
-        known = sorted({line.strip("* ") for line in ask("sinfo", "--noheader", "--format=%P") or []})
+        known = sorted({node.partition for node in nodes_of(None) or []})
         return [f"but there is no such partition; there are: {', '.join(known)} (slurm_partition in slurm/config.yaml)"]
     broken = []
-    longest = max(minutes(node[0]) for node in nodes)
+    longest = max(node.minutes for node in nodes)
     if request.time and minutes(request.time) > longest:
         broken.append(
             f"but the partition's time limit is {longest} minutes (hardware.longest_job_minutes caps what is asked for)"
         )
-    if request.nodes == "1":
-        kind, _, count = (request.gpus or "0").rpartition(":")
-        gpus = int(count)
-        most = max(gpus_of(node[3], kind) for node in nodes)
-        if gpus > most:
-            have = ", ".join(sorted({node[3].strip() for node in nodes}))
-            broken.append(f"but a node has at most {most} such GPUs: {have} (hardware.gpus_per_node; gpu_model)")
-        memory = int(request.mem) if (request.mem or "").isdigit() else 0
-        cpus = max(int(request.cpus_per_task or 1), gpus * (request.cpus_per_gpu or 0))
-        for asked, column, what, key in (
-            (memory, 2, "MB of memory", "hardware.node_memory_gib caps what is asked for"),
-            (cpus, 1, "CPUs", "hardware.cpus_per_gpu, runtime.threads"),
-        ):
-            most = max(int(re.match(r"\d+", node[column]).group()) for node in nodes)
-            if asked > most:
-                broken.append(f"but a node has at most {most} {what} ({key})")
+    if request.nodes != "1":
+        return broken
+    kind, gpus, cpus = needs_of(request)
+    if gpus > max(gpus_of(node.gres, kind) for node in nodes):
+        broken.append(too_few_gpus(nodes, kind))
+    memory = int(request.mem) if (request.mem or "").isdigit() else 0
+    for asked, most, what, key in (
+        (memory, max(node.memory for node in nodes), "MB of memory", "hardware.node_memory_gib caps what is asked for"),
+        (cpus, max(node.cpus for node in nodes), "CPUs", "hardware.cpus_per_gpu, runtime.threads"),
+    ):
+        if asked > most:
+            broken.append(f"but a node has at most {most} {what} ({key})")
     return broken
+
+
+def too_few_gpus(nodes, kind):
+    """The sentence on nodes that lack the GPUs: which key is wrong, the partition or what is asked of its nodes."""
+    if not any(gpus_of(node.gres, "") for node in nodes):
+        others = sorted({node.partition for node in nodes_of(None) or [] if gpus_of(node.gres, "")})
+        return (
+            f"but the partition's nodes have no GPU; partitions whose nodes have: {', '.join(others) or 'none'} "
+            "(slurm_partition in slurm/config.yaml)"
+        )
+    most = max(gpus_of(node.gres, kind) for node in nodes)
+    have = ", ".join(sorted({node.gres for node in nodes}))
+    return f"but a node has at most {most} such GPUs: {have} (hardware.gpus_per_node; gpu_model in slurm/config.yaml)"
+
+
+def whole(text):
+    """The number at the beginning of what sinfo prints, such as `500000+`."""
+    return int(re.match(r"\d+", text.strip()).group())
 
 
 def minutes(text):
@@ -272,6 +352,11 @@ def end_earlier_job(request):
         ask("scancel", *left)
         while {job for job, _ in jobs_like(request)} & set(left):
             time.sleep(1)
+
+
+def submitted_before(request):
+    """Whether this run has submitted the same job before: then this is a later attempt."""
+    return any(row["name"] == request.comment for row in recorded(request.job_name))
 
 
 def record(request, answer):

@@ -1,15 +1,22 @@
 """What a workflow needs besides a profile so that it can be run on a cluster (slurm/README.md)."""
 
+import getpass
 import json
 import os
 import re
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from snakemake.persistence import PersistenceBase
-from snakemake.workflow import Workflow
+
+from isheep.records import InputError
+
+if TYPE_CHECKING:  # it cannot be imported by itself: snakemake.api imports it, and it snakemake.api
+    from snakemake.workflow import Workflow
 
 STARTED = time.time()
 SUBMITTED = Path(".snakemake") / "slurm_jobs"
@@ -35,11 +42,51 @@ KILLED_FOR_MEMORY = re.compile(r"exceeded memory limit|oom[-_ ]kill", re.IGNOREC
 """In the log of a job that Slurm, where it has no cgroups, calls FAILED."""
 
 
-def prepare_for_cluster(workflow: Workflow) -> None:
+def prepare_for_cluster(workflow: "Workflow") -> None:
     """Let Snakemake's Slurm executor find sbatch, squeue and sacct in slurm/bin, and let jobs record what they made."""
     os.environ["PATH"] = os.pathsep.join([f"{workflow.basedir}/slurm/bin", os.environ.get("PATH", "")])
     if workflow.remote_exec:
         _record_in_job()
+
+
+def refuse_wrong_account(workflow: "Workflow") -> None:
+    """End a run before its first job where Slurm would take none, for its account. Otherwise each job is refused by
+    itself, and tried again as often as one that was cancelled. Nothing where no job goes to Slurm.
+
+    Raises InputError.
+    """
+    jobs = [job for job in workflow.dag.needrun_jobs() if not job.is_local]
+    asked = {(str(job.resources.get("slurm_account") or ""), job.resources.get("slurm_partition")) for job in jobs}
+    for accounts, partition in sorted(asked, key=str):
+        for account in re.findall(r"[^,\s]+", accounts):
+            if not _may_use(account, partition):
+                known = ", ".join(sorted(_accounts())) or "none"
+                raise InputError(
+                    f"slurm_account {account}: Slurm takes no job of user {getpass.getuser()} with it in partition "
+                    f"{partition}; known are {known} (`sacctmgr show assoc user=$USER format=account,partition`); "
+                    "correct the line in slurm/config.yaml, or remove it where there are none."
+                )
+
+
+def _may_use(account: str, partition: str | None) -> bool:
+    """Whether the executor and Slurm take a job with this account. True where they do not say."""
+    known = _accounts()
+    if known and account.lower() not in known:
+        return False
+    flags = [f"--account={account}", *([f"--partition={partition}"] if partition else []), "--wrap=true"]
+    done = subprocess.run(["sbatch", "--test-only", *flags], capture_output=True, text=True, check=False)
+    return "Invalid account" not in done.stderr
+
+
+@cache
+def _accounts() -> set[str]:
+    """The accounts that Slurm has for this user, as the executor asks for them; none where it keeps no accounts."""
+    command = ["sacctmgr", "--noheader", "--associations", "list", "user", getpass.getuser(), "format=account%256"]
+    try:
+        lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+    except FileNotFoundError:
+        return set()
+    return {line.strip().lower() for line in lines if line.strip()}
 
 
 def explain_ended_jobs() -> None:

@@ -6,7 +6,6 @@ request to the very same checkpoint. Once the output is published the journal is
 has recorded the output: what is killed in between is asked for again, and found.
 """
 
-import base64
 import hashlib
 import json
 import os
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Self, TextIO, TypeVar
 
 from isheep.engine import Completer, Completion, Request, TokenLogprob, require_unique_ids
+from isheep.recorded import MARKS, outputs_in
 from isheep.records import InputError, lock, remove
 
 Row = TypeVar("Row")
@@ -135,9 +135,8 @@ def remove_leftovers(results: str | Path, records: str | Path = ".snakemake") ->
     outputs = {
         parent / name: parent / left["output"] for parent, name in _below(results) if (left := LEFTOVER.fullmatch(name))
     }
-    marked = Path(records) / "incomplete"  # looked at last, since a job is marked before it leaves anything
-    marks = [parent / name for parent, name in _below(marked)]
-    incomplete = {_output_of(mark.relative_to(marked)) for mark in marks if mark.is_file()}
+    # Looked at last, since a job is marked before it leaves anything.
+    incomplete = {output for _, output in outputs_in(Path(records) / MARKS)}
     for path, output in outputs.items():
         if output.exists() and str(output) not in incomplete:
             with suppress(FileNotFoundError):
@@ -149,12 +148,6 @@ def _below(folder: str | Path) -> Iterator[tuple[Path, str]]:
     for place, folders, files in os.walk(folder):
         parent = Path(place)
         yield from ((parent, name) for name in (*folders, *files))
-
-
-def _output_of(mark: Path) -> str:
-    """The output that Snakemake marks by a file of this name: base64, cut into folders `@…` where it is long."""
-    encoded = "".join(part.removeprefix("@") for part in mark.parts)
-    return base64.urlsafe_b64decode(encoded).decode()
 
 
 def complete_with_journal(engine: Completer, requests: Sequence[Request], folder: str | Path) -> list[Completion]:

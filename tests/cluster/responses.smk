@@ -5,9 +5,20 @@ import sys
 
 sys.path.insert(0, config["scripts"])
 
-from isheep.cluster import explain_ended_jobs, prepare_for_cluster
+from isheep.cluster import explain_ended_jobs, prepare_for_cluster, refuse_wrong_account
+from isheep.locks import name_lock_owners
+from isheep.records import InputError
 
 prepare_for_cluster(workflow)
+if workflow.is_main_process:
+    name_lock_owners()
+
+
+onstart:
+    try:
+        refuse_wrong_account(workflow)
+    except InputError as error:
+        sys.exit(f"Error: {error}")
 
 
 onerror:

@@ -1,6 +1,7 @@
 """A run of the workflow that is killed: the next one finishes, and nothing that was written is paid for again."""
 
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -36,10 +37,15 @@ def test_a_job_that_outlives_its_run_is_waited_for_and_not_repeated(tmp_path):
     while not journal.exists() or journal.read_bytes().count(b"\n") < 4:
         assert run.poll() is None, "the run ended before it could be killed"
         time.sleep(0.01)
+    run.send_signal(signal.SIGSTOP)  # so that it cannot end before another start has met it
+    refused = workspace.snakemake(SHARD, check=False)
+    assert refused.returncode == 1
+    assert "Directory cannot be locked" in refused.stderr
+    assert f"Locks are held by process {run.pid} on " in refused.stderr
     run.kill()  # the workflow alone: its job goes on
     run.wait()
-    workspace.snakemake("--unlock")
-    workspace.snakemake(SHARD)
+    again = workspace.snakemake(SHARD)
+    assert again.stderr.count(f"The locks of a run that was killed are removed (process {run.pid} on ") == 1
     log = (tmp_path / "results/tiny/demo/seed1/base/logs/continuations.shard0.log").read_text(errors="replace")
     assert re.findall(r"journal: (\d+) to write, (\d+) reused", log) == [("0", str(PROMPTS))]
     assert workspace.jobs(SHARD) == {}

@@ -1,12 +1,18 @@
 """The whole loop at a reduced size: what a user finds afterwards, and exactly what a change then redoes."""
 
 import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pandas
 import pytest
 from changes import CONFIG, EXACT, NOTHING, SMALL
 
+from isheep.recorded import RECORDS, outputs_in
 from isheep.records import read_jsonl
+from workspace import ROOT
 
 pytestmark = pytest.mark.end_to_end
 
@@ -134,6 +140,30 @@ def test_a_change_redoes_exactly_what_depends_on_it(finished, change):
     assert set(jobs) == set(change.jobs)
     for rule, outputs in change.jobs.items():
         assert jobs[rule] == outputs, rule
+
+
+def test_make_clean_removes_the_demo_and_leaves_other_experiments_their_records(finished):
+    demo = Path("results/demo/demo/weights")
+    subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "1", demo],
+        cwd=finished.folder,
+        env=finished.environment(),
+        check=True,
+    )
+    shutil.copy(ROOT / "Makefile", finished.folder)
+    before = recorded_outputs(finished)
+    assert str(demo) in before
+    subprocess.run(["make", "clean"], cwd=finished.folder, env=finished.environment(), check=True)
+    assert not (finished.folder / "results/demo").exists()
+    assert recorded_outputs(finished) == {output for output in before if not output.startswith("results/demo/")}
+    change = EXACT["threshold"]
+    with finished.changed(change.file, change.old, change.new):
+        assert finished.jobs() == change.jobs
+
+
+def recorded_outputs(workspace):
+    """The outputs of which Snakemake has a record."""
+    return {output for _, output in outputs_in(workspace.folder / ".snakemake" / RECORDS)}
 
 
 def test_one_more_iteration_runs_that_iteration_alone(finished):

@@ -11,7 +11,11 @@ import pytest
 BIN = Path("slurm/bin").resolve()
 OUTAGE = "echo 'Unable to contact slurm controller (connect failure)' >&2; exit 1"
 SUBMISSION = ["--parsable", "--job-name", "run", "--comment", "rule_train_wildcards_demo_1", "-p", "gpu", "--nodes=1"]
-GPU_NODES = "echo '1:00:00|8|500000+|gpu:a100:8(S:0-1)'"
+GPU_NODES = "echo '1:00:00|8|500000+|gpu:a100:8(S:0-1)|gpu'"
+TWO_PARTITIONS = """
+echo '1:00:00|8|8000|(null)|gpu'
+case "$*" in *--partition=gpu*) ;; *) echo '1:00:00|8|8000|gpu:2|long*' ;; esac"""
+INVALID = "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified"
 
 
 @pytest.fixture
@@ -137,5 +141,43 @@ def test_what_can_never_run_is_refused_with_rule_request_and_limit(slurm, flags,
 def test_what_just_fits_is_submitted(slurm):
     flags = ["-t", "60", "--gpus=a100:8", "--mem", "500000", "--cpus-per-task=8"]
     assert slurm("sbatch", *SUBMISSION, *flags).stdout == "7\n"
-    slurm.answers(sinfo="echo 'infinite|8|500000|(null)'; echo '2-12:30:00|8|500000|gpu:2'")
+    slurm.answers(sinfo="echo 'infinite|8|500000|(null)|gpu'; echo '2-12:30:00|8|500000|gpu:2|gpu'")
     assert slurm("sbatch", *SUBMISSION, "-t", "100000", "--gpus=2").stdout == "7\n"
+
+
+def test_later_attempts_ask_for_no_more_than_there_is(slurm):
+    """A cancelled job comes again with twice the memory and time, also where one node has hardly more than it needs."""
+    nodes = ["1:00:00|8|500000|(null)|gpu", "1:00:00|8|8000|gpu:a100:8|gpu", "30:00|8|6000|gpu:a100:8|gpu"]
+    slurm.answers(sinfo="; ".join(f"echo '{node}'" for node in nodes), sbatch='echo "$@" >> asked; echo 7')
+    more = ["-t", "80", "--mem", "10000", "--gpus=a100:8"]
+    assert slurm("sbatch", *SUBMISSION, *more).returncode == 1, "a first attempt that can never run is refused"
+    assert slurm("sbatch", *SUBMISSION, "-t", "40", "--mem", "5000", "--gpus=a100:8").returncode == 0
+    assert slurm("sbatch", *SUBMISSION, *more).returncode == 0
+    first, second = (slurm.folder / "asked").read_text().splitlines()
+    assert "-t 40 --mem 5000" in first
+    assert "-t 60 --mem 8000" in second, "what the nodes with the GPUs have"
+    rows = [json.loads(line) for line in (slurm.folder / ".snakemake/slurm_jobs/run").read_text().splitlines()]
+    assert [(row["minutes"], row["memory"]) for row in rows] == [("40", "5000"), ("60", "8000")]
+
+
+def test_another_job_s_attempts_and_another_run_s_do_not_count(slurm):
+    slurm.answers(sinfo="echo '1:00:00|8|8000|(null)|gpu'")
+    slurm("sbatch", *SUBMISSION, "--mem", "5000")
+    for flag, value in (("--comment", "rule_train_wildcards_demo_2"), ("--job-name", "another")):
+        assert slurm("sbatch", *SUBMISSION, flag, value, "--mem", "10000").returncode == 1
+
+
+def test_partition_without_gpus_is_named_with_its_key_and_those_that_have_some(slurm):
+    slurm.answers(sinfo=TWO_PARTITIONS)
+    said = slurm("sbatch", *SUBMISSION, "--gpus=a100:1").stderr
+    assert "asks for partition gpu, GPUs a100:1, but the partition's nodes have no GPU" in said
+    assert "partitions whose nodes have: long (slurm_partition in slurm/config.yaml)" in said
+
+
+def test_refused_account_is_not_waited_for_and_its_key_is_named(slurm):
+    slurm.answers(sbatch=f"echo x >> {slurm.folder}/submitted; echo '{INVALID}' >&2; exit 1")
+    done = slurm("sbatch", *SUBMISSION, "-A", "wrong")
+    assert done.returncode == 1
+    assert (slurm.folder / "submitted").read_text() == "x\n"
+    assert "asks for account wrong, partition gpu, which Slurm refuses: " in done.stderr
+    assert "correct slurm_account in slurm/config.yaml: `sacctmgr show assoc user=$USER" in done.stderr
