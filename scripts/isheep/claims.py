@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from isheep.records import InputError
-from isheep.settings import Settings
+from isheep.settings import Settings, Unique
 from isheep.spelling import listed, nearest
 from isheep.table_text import MISSING, Line, Sheet
 
@@ -35,7 +35,7 @@ class ClaimSettings(Settings):
     """`relative`: in per cent of the earlier value; `absolute`: in points."""
     table: str
     """Name of the table that has the scores."""
-    columns: tuple[str, ...] = Field(min_length=1)
+    columns: Unique[str] = Field(min_length=1)
     """Labels of the table's columns; the claim is about their mean."""
     earlier: str
     """The checkpoint that the change starts from, by its row in the published table."""

@@ -25,12 +25,8 @@ def check_table(
     """Raise InputError for what a table asks for and cannot get, named by table and column or row.
 
     That is: a metric that no result record of its benchmark has (a benchmark without records is only missing), a
-    placeholder without a value, names of a published table without its file, one label for two columns, one published
-    row for two rows.
+    placeholder without a value, names of a published table without its file, one published row for two rows.
     """
-    for label, count in Counter(column.label for column in table.columns).items():
-        if count > 1:
-            raise InputError(f"tables.{name}: {count} columns have the label {label!r}; give each its own.")
     for column in table.columns:
         known = sorted(set(scores[scores.benchmark == column.benchmark].metric))
         try:

@@ -433,7 +433,7 @@ def test_long_labels_stay_inside_the_figure(sweep, tmp_path):
         ({"iterations": [1, 1]}, "found 1 more than once"),
         ({"iterations": []}, "at least 1 item"),
         ({"iterations": list(range(1, MOST_SERIES + 2))}, f"at most {MOST_SERIES} items"),
-        ({"points": [{"x": "8", "recipe": "a"}, {"x": 8, "recipe": "b"}]}, "found 8 more than once"),
+        ({"points": [{"x": "8", "recipe": "a"}, {"x": 8, "recipe": "b"}]}, "found the x '8' more than once"),
         ({"kind": "bars"}, "'sweep', 'share', 'projection'"),
     ],
 )

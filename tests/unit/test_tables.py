@@ -337,11 +337,6 @@ def test_a_benchmark_without_records_is_only_missing():
 @pytest.mark.parametrize(
     ("table", "rows", "problem"),
     [
-        (
-            PUBLISHED.model_copy(update={"columns": PUBLISHED.columns[:1] * 2}),
-            ROWS,
-            "tables.main: 2 columns have the label 'IFEval'",
-        ),
         (PUBLISHED, [PUBLISHED_ROWS[0]] * 2, r"tables.main: 2 rows \(base, base\) name the published row 'base'"),
         (
             PUBLISHED.model_copy(update={"columns": (PUBLISHED.columns[0].model_copy(update={"metric": "s_{turn}"}),)}),
