@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from isheep.assessment import load_assessment_prompt
@@ -17,6 +16,7 @@ from isheep.prompts import load_meta_prompt, load_seed_tasks
 from isheep.records import InputError
 from isheep.sources import FETCHED, load_sources
 from isheep.spelling import listed, nearest
+from isheep.yaml_text import read_yaml
 
 KINDS = {
     key: {kind.model_fields["kind"].annotation.__args__[0]: kind for kind in get_args(get_args(union)[0])}
@@ -128,10 +128,7 @@ def _read_with_included(files: list[str]) -> dict[str, dict]:
     def read(file: str, named_in: str | None) -> None:
         if not Path(file).is_file():
             raise InputError(f"{named_in}: include: the file {file} does not exist; correct the path.")
-        try:
-            content = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
-        except yaml.YAMLError as error:
-            raise InputError(f"{file}: this is not valid YAML ({' '.join(str(error).split())}); correct it.") from None
+        content = read_yaml(file) or {}
         if not isinstance(content, dict):
             raise InputError(f"{file}: found a {type(content).__name__}, but a configuration is keys and values.")
         included = content.get("include", [])

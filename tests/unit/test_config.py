@@ -146,6 +146,24 @@ def test_mistake_is_one_sentence(raw, tmp_path, change, parts):
         assert part in sentence
 
 
+def test_a_key_that_stands_twice_is_refused_with_its_lines(raw, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("experiment:\n  name: x\n  seeds: [1]\n  name: y\n")
+    with pytest.raises(InputError) as error:
+        load_config(raw, [DEMO, file])
+    assert str(error.value) == f"{file}: line 4 has the key 'name', which line 2 has already; remove one of them."
+    file.write_text("experiment: {name: x}\nmodels: {}\nexperiment: {seeds: [2]}\n")
+    with pytest.raises(InputError, match="line 3 has the key 'experiment', which line 1 has already"):
+        load_config(raw, [DEMO, file])
+
+
+def test_a_key_may_stand_in_several_mappings_and_above_a_merged_one(raw, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("experiment: &a {name: x}\nruntime: {threads: 2}\nfetch: {<<: {mirror: a}, mirror: b}\n")
+    raw |= {"runtime": {"threads": 2}, "fetch": {"mirror": "b"}}
+    assert load_config(raw, [DEMO, file]).fetch.mirror == "b"
+
+
 @pytest.mark.parametrize(
     ("change", "key", "found"),
     [
