@@ -4,7 +4,8 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from types import NoneType, UnionType
+from typing import Annotated, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -246,15 +247,25 @@ def _model_at(location: tuple) -> type[BaseModel] | None:
     for depth, part in enumerate(location):
         if kind := _kind_at(location, depth):
             model = kind
-        elif isinstance(model, type) and issubclass(model, BaseModel):
+        elif _is_model(model):
             field = model.model_fields.get(str(part))
-            model = field.annotation if field else None
-        elif hasattr(model, "__args__"):
-            inner = [arg for arg in model.__args__ if isinstance(arg, type) and issubclass(arg, BaseModel)]
-            model = inner[0] if inner else model.__args__[-1]
+            model = _plain(field.annotation) if field else None
         else:
-            return None
-    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
+            held = [argument for argument in get_args(model) if argument is not Ellipsis]
+            model = _plain(held[-1]) if held else None
+    return model if _is_model(model) else None
+
+
+def _is_model(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _plain(annotation: object) -> object:
+    """A type without what is annotated to it, and without the null that may stand in its place."""
+    arguments = [argument for argument in get_args(annotation) if argument is not NoneType]
+    if get_origin(annotation) is Annotated or (get_origin(annotation) in (Union, UnionType) and len(arguments) == 1):
+        return _plain(arguments[0])
+    return annotation
 
 
 if __name__ == "__main__":

@@ -132,6 +132,18 @@ def test_recipe_takes_from_the_one_it_extends_what_it_does_not_say(raw):
             lambda c: c["tables"]["main"]["columns"][0].update(lable="x"),
             ["unknown key 'tables.main.columns.0.lable'", "did you mean 'label'?"],
         ),
+        (
+            lambda c: c["tables"]["main"].update(rows=[{"model": "demo", "label": "x", "iteration": 1}]),
+            [
+                "unknown key 'tables.main.rows.0.iteration'",
+                "allowed here: model, recipe,",
+                "did you mean 'iterations'?",
+            ],
+        ),
+        (
+            lambda c: c["judges"]["demo"].update(api={"base_ulr": "x"}, model=None),
+            ["unknown key 'judges.demo.api.base_ulr'", "allowed here: model", "did you mean 'base_url'?"],
+        ),
         (lambda c: c.update(recipes=[1]), ["recipes", "found [1]", "dictionary"]),
         (lambda c: c["recipes"].update(base={}), ["recipes", "'base' is the name of the untouched model"]),
         (
