@@ -1,6 +1,6 @@
 """Tables as the configuration declares them, and which result records they are made from."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -61,6 +61,10 @@ class TableSettings(Settings):
     """File of the paper's numbers, csv; then each checkpoint shows ours, the paper's and the difference."""
     transpose: bool = False
     """Show the checkpoints side by side and the columns below one another: for many columns and few checkpoints."""
+    spread: Literal["seeds", "error", "interval", "none"] = "seeds"
+    """What stands behind ± beside our scores. seeds: the standard deviation over seeds, where there are several. error:
+    the standard error over items, as the result records have it; of several seeds the mean of theirs, since all are
+    measured on the same items. interval: half of the 95 % interval, 1.96 of these standard errors. none: nothing."""
     notes: tuple[str, ...] = ()
     """Sentences that the table shows below it."""
 

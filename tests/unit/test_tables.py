@@ -36,7 +36,8 @@ PUBLISHED_ROWS = [row.model_copy(update={"published": row.name}) for row in ROWS
 
 def scores(*rows):
     names = ["seed", "checkpoint", "benchmark", "metric", "value", "n", "n_valid"]
-    return pandas.DataFrame([dict(zip(names, row, strict=True)) | {"model": "m_1", "note": None} for row in rows])
+    others = {"model": "m_1", "note": None, "standard_error": float("nan")}
+    return pandas.DataFrame([dict(zip(names, row, strict=True)) | others for row in rows])
 
 
 TWO_SEEDS = scores(
@@ -134,6 +135,35 @@ def test_a_single_seed_has_no_deviation():
     assert "| m_1 | base | 50.00 | – |" in markdown(numbers, TABLE)
 
 
+def test_a_row_whose_every_judgment_is_missing_is_not_shown_as_one_that_was_never_measured():
+    lost = scores((1, "base", "chat", "rating", float("nan"), 80, 0), (1, "base", "ifeval", "strict", 0.5, 4, 4))
+    sheet = table_sheet(build_table(lost, TABLE, ROWS), TABLE, [])
+    assert "| m_1 | base | 50.00 | – (80 missing) |" in as_markdown(sheet)
+    assert "|  | one_base iter1 | – | – |" in as_markdown(sheet)
+    assert " & (80 missing) " in as_latex(sheet)
+
+
+@pytest.mark.parametrize(
+    ("spread", "cells", "note"),
+    [
+        ("error", "| 50.00 ± 20.00 | 5.50 (1 missing) |", "± is the standard error over items, where"),
+        ("interval", "| 50.00 ± 39.20 | 5.50 (1 missing) |", "± is half of the 95 % interval over items, 1.96"),
+        ("none", "| 50.00 | 5.50 (1 missing) |", None),
+    ],
+)
+def test_a_table_shows_the_spread_that_it_asks_for(spread, cells, note):
+    found = TWO_SEEDS.copy()
+    found.loc[found.benchmark == "ifeval", "standard_error"] = [0.15, 0.25, 0.0, 0.0]
+    table = TABLE.model_copy(update={"spread": spread})
+    numbers = build_table(found, table, ROWS)
+    assert numbers["IFEval se"][0] == pytest.approx(20)
+    lines = markdown(numbers, table, table_notes(numbers, table, ROWS, found)).splitlines()
+    assert f"| m_1 | base {cells}" in lines
+    [replicates] = [line for line in lines if "over 2 seeds" in line]
+    assert replicates.startswith("- Mean over 2 seeds." + (f" {note}" if note else ""))
+    assert replicates.endswith("Of several seeds it is the mean of theirs.") == (note is not None)
+
+
 def test_three_lines_a_checkpoint_where_the_paper_has_the_table(published):
     numbers = build_table(TWO_SEEDS, PUBLISHED, PUBLISHED_ROWS, published, TESTS)
     assert markdown(numbers, PUBLISHED).splitlines()[2:] == [
@@ -173,11 +203,36 @@ def test_notes_of_the_scores_shown_stand_below_the_table_once():
     rows["note"] = ["Rated by the base model.", "Rated by the base model.\nOne rating is missing."]
     unshown = scores((1, "base", "unshown", "rating", 5.0, 8, 7), (1, "else/iter1", "chat", "rating", 5.0, 8, 7))
     every = pandas.concat([rows, unshown.assign(note="Not shown.")])
-    assert benchmark_notes(every, TABLE, ROWS) == ["chat: Rated by the base model.", "chat: One rating is missing."]
+    of_one_seed = "chat, seed 2: One rating is missing."
+    assert benchmark_notes(every, TABLE, ROWS) == ["chat: Rated by the base model.", of_one_seed]
     both = pandas.concat(
         [every, scores((1, "base", "ifeval", "strict", 0.2, 4, 4)).assign(note="One rating is missing.")]
     )
-    assert benchmark_notes(both, TABLE, ROWS) == ["chat: Rated by the base model.", "One rating is missing."]
+    assert benchmark_notes(both, TABLE, ROWS) == [
+        "ifeval: One rating is missing.",
+        of_one_seed,
+        "chat: Rated by the base model.",
+    ]
+
+
+def test_a_note_names_the_rows_that_it_is_said_of():
+    checkpoints = ["base", *(f"r/iter{t}" for t in (1, 2, 3))]
+    rows = [
+        Row(model="m_1", recipe=name.partition("/")[0], iteration=t, checkpoint=name, group="small", label=f"row {t}")
+        for t, name in enumerate(checkpoints)
+    ]
+    found = scores(*((1, name, "chat", "rating", 5.0, 80, 78) for name in checkpoints))
+    found["note"] = ["Asked raw.", *["Asked by its template."] * 3]
+    found.loc[2, "note"] += "\n2 of 80 judgments have no rating."
+    assert benchmark_notes(found, TABLE, rows) == [
+        "chat of small row 0: Asked raw.",
+        "chat of all but small row 0: Asked by its template.",
+        "chat of small row 2: 2 of 80 judgments have no rating.",
+    ]
+    alone = TABLE.model_copy(update={"columns": TABLE.columns[1:]})
+    assert benchmark_notes(found.assign(note="Both."), alone, rows) == ["Both."]
+    two_seeds = pandas.concat([found.assign(note=None), found.assign(seed=2, note="Lost.")])
+    assert benchmark_notes(two_seeds, alone, rows) == ["Seed 2: Lost."]
 
 
 def test_notes_say_what_was_tested_and_what_is_remarkable_in_the_paper(published):
@@ -367,7 +422,7 @@ def test_a_baseline_is_a_row_of_its_own():
     grid = Grid(results="results/x", seeds=(1,), baselines={"alpaca-7b": ("chat",)})
     [(path, where)] = grid.records()
     assert path == "results/x/baselines/alpaca-7b/benchmarks/chat/result.json"
-    cell = {"metric": "rating", "value": 2.5, "n": 805, "n_valid": 804}
+    cell = {"metric": "rating", "value": 2.5, "standard_error": 0.1, "n": 805, "n_valid": 804}
     row = Row(model="alpaca-7b", recipe="", iteration=0, checkpoint="published", group="alpaca-7b")
     shown = markdown(build_table(pandas.DataFrame([where | cell]), TABLE, [row]), TABLE)
     assert "| alpaca-7b | published | – | 2.50 (1 missing) |" in shown
