@@ -35,7 +35,7 @@ class RowSettings(Settings):
     iterations: Unique[int] = (0,)
     """Numbers of the iterations, one row each; 0 for the base model."""
     label: str
-    """What the row is called; `{iteration}` stands for its number."""
+    """What the row is called; `{iteration}` stands for its number, other braces for themselves."""
     group: str = ""
     """Heading above rows that belong together, such as the model's size; rows of one group follow each other."""
     published: str | None = None
