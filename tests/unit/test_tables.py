@@ -34,6 +34,10 @@ PUBLISHED = TableSettings.model_validate({"caption": "A table.", "columns": COLU
 PUBLISHED_ROWS = [row.model_copy(update={"published": row.name}) for row in ROWS]
 
 
+NO_BOOKTABS = "".join(rf"\newcommand{{\{rule}rule}}{{\hline}}" for rule in ("top", "mid", "bottom"))
+"""booktabs is not part of every installation of LaTeX; its rules are lines here."""
+
+
 def scores(*rows):
     names = ["seed", "checkpoint", "benchmark", "metric", "value", "n", "n_valid"]
     others = {"model": "m_1", "note": None, "standard_error": float("nan")}
@@ -195,6 +199,40 @@ def test_rows_without_a_group_have_no_column_for_it():
     assert "| the base | 50.00 ± 35.36 |" in markdown(build_table(TWO_SEEDS, TABLE, rows), TABLE)
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("<script>alert(1)</script>", "&lt;script>alert(1)&lt;/script>"),
+        ("<!-- gone", "&lt;!-- gone"),
+        ("&lt;b&gt; & c", "&amp;lt;b&amp;gt; & c"),
+        ("[here](http://x)", r"\[here](http://x)"),
+        ("![x](http://x)", r"!\[x](http://x)"),
+        ("a|b", r"a\|b"),
+        ("*bold* 2", r"\*bold\* 2"),
+        ("_slanted_ one_base", r"\_slanted\_ one_base"),
+        ("`code`", r"\`code\`"),
+        ("~~struck~~", r"\~\~struck\~\~"),
+        ("$x$", r"\$x\$"),
+        ("back\\slash", r"back\\slash"),
+        ("two\n\nlines\r\nand \u2028 more", "two lines and more"),
+        ("\x1b]0;title\x07", "]0;title"),
+        ("p < 0.05 (*), a_b, 5 % & $3", "p < 0.05 (*), a_b, 5 % & $3"),
+    ],
+)
+def test_markdown_shows_a_text_as_it_is(text, written):
+    lines = as_markdown(Sheet(text, ("name", text), 1, [Line((text, "1.00*"))], [text])).splitlines()
+    assert lines[0] == lines[-1].removeprefix("- ") == written
+    assert lines[2] == f"| name | {written} |"
+    assert lines[4] == f"| {written} | 1.00* |"
+
+
+@pytest.mark.parametrize("text", ["# heading", "1. item", "- item", "> quotation", "+ item", "~~~"])
+def test_captions_and_notes_begin_no_block(text):
+    lines = as_markdown(Sheet(text, ("name",), 1, [], [text])).splitlines()
+    assert lines[0] == lines[-1].removeprefix("- ") != text
+    assert lines[0].replace("\\", "") == text
+
+
 # --- notes
 
 
@@ -293,6 +331,35 @@ def test_latex_escapes_names(numbers):
     assert r" & one\_base iter1 & 100.00 & --" in latex
 
 
+BRACKETS = Sheet(
+    "[Caption]\n\nof * two",
+    ("[names]", "acc [%]", "[%] acc *"),
+    1,
+    [Line(("[first]", "1.00", "2.00")), Line(("*second*", "*", "[3]")), Line(("", "[4]", "5"), continues=True)],
+    ["[Note]\n\n* two"],
+)
+"""Where a line or a heading begins with what LaTeX would take for an argument of the line's end before it."""
+
+
+def test_latex_takes_no_bracket_or_star_for_an_argument():
+    latex = as_latex(BRACKETS)
+    assert r"\shortstack[r]{acc \\ {}[\%]}" in latex
+    assert r"\shortstack[r]{{}[\%] \\ acc \\ {}*}" in latex
+    for line in ("{}[names] & ", "{}[first] & ", "{}*second* & "):
+        assert f"\n{line}" in latex
+    assert "\n[" not in latex
+    assert r"\caption{[Caption] of * two}" in latex
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_with_brackets_compiles(tmp_path):
+    document = r"\documentclass{article}\usepackage{longtable}" + NO_BOOKTABS + r"\begin{document}"
+    (tmp_path / "table.tex").write_text(rf"{document}{as_latex(BRACKETS)}\end{{document}}")
+    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "table.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 @pytest.mark.parametrize("transpose", [False, True])
 def test_latex_compiles_and_fits_the_page(tmp_path, transpose):
@@ -323,9 +390,9 @@ def test_latex_compiles_and_fits_the_page(tmp_path, transpose):
     ).assign(model="m")
     numbers = build_table(values, table, rows, load_published(tmp_path / "table_1.csv"))
     latex = as_latex(table_sheet(numbers, table, table_notes(numbers, table, rows, values)))
-    for rule in (r"\toprule", r"\midrule", r"\bottomrule"):  # booktabs is not part of every installation
-        latex = latex.replace(rule, r"\hline")
-    document = rf"\documentclass{{article}}\usepackage{{longtable}}\begin{{document}}{latex}\end{{document}}"
+    document = (
+        rf"\documentclass{{article}}\usepackage{{longtable}}{NO_BOOKTABS}\begin{{document}}{latex}\end{{document}}"
+    )
     (tmp_path / "table.tex").write_text(document, encoding="utf-8")
     command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "table.tex"]
     for _ in range(2):  # longtable finds the widths of its columns by a second run
