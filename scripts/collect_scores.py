@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas
 
 from isheep import program
+from isheep.csv_text import guarded_frame
 from isheep.grid import Grid
 
 
@@ -20,7 +21,7 @@ def main(arguments: argparse.Namespace) -> None:
         for score in record["scores"]:
             rows.append(where | score | {"note": "\n".join([*notes, *filter(None, [score.get("note")])])})
     arguments.scores.parent.mkdir(parents=True, exist_ok=True)
-    pandas.DataFrame(rows).to_csv(arguments.scores, index=False)
+    guarded_frame(pandas.DataFrame(rows)).to_csv(arguments.scores, index=False)
     print(f"{arguments.scores}: {len(rows)} scores")
 
 

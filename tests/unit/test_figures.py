@@ -124,6 +124,14 @@ def draw(program, arguments):
     return pandas.read_csv(parsed.csv, dtype={"x": str})
 
 
+def test_a_name_on_an_axis_is_no_formula_in_the_csv(tmp_path):
+    some_scores(1).to_csv(tmp_path / "scores.csv", index=False)
+    figure = SWEEP | {"points": [point | {"x": f"={point['x']}"} for point in SWEEP["points"]]}
+    points = [point | {"x": f"={point['x']}"} for point in POINTS]
+    numbers = draw(plot_sweep, flags(tmp_path, figure=figure, points=points, scores=str(tmp_path / "scores.csv")))
+    assert set(numbers.x) == {f"'={point['x']}" for point in SWEEP["points"]}
+
+
 def refusal(program, arguments, folder):
     """Return the sentence of a program that must refuse its input and write nothing."""
     with pytest.raises(InputError) as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas
 import pytest
 
+from isheep.claims import read_table
 from isheep.grid import Grid
 from isheep.published import load_published
 from isheep.records import InputError
@@ -435,6 +436,21 @@ def test_the_program_writes_three_forms(tmp_path, published):
     assert "100.00*" in (tmp_path / "main.tex").read_text()
     table = pandas.read_csv(tmp_path / "main.csv").set_index("published")
     assert table.loc["one_base iter1", "IFEval difference"] == -0.25
+
+
+def test_names_that_a_spreadsheet_would_compute_are_texts_in_the_csv_and_names_for_the_claims(tmp_path):
+    (tmp_path / "table_1.csv").write_text("row,=PS\n@base,49.5\n")
+    (tmp_path / "remarks.csv").write_text("table,row,column,comparable,remark\n")
+    column = COLUMNS[0] | {"label": "+IFEval", "published": "=PS"}
+    table = TableSettings.model_validate({"caption": "A table.", "columns": [column], "published": "table_1.csv"})
+    row = ROWS[0].model_copy(update={"label": "=1+1", "group": "-x", "published": "@base"})
+    done = run_program(tmp_path, table, [row], "--published", tmp_path / "table_1.csv")
+    assert done.returncode == 0, done.stderr
+    heading, line = (tmp_path / "main.csv").read_text().splitlines()
+    assert line.startswith("'-x,'=1+1,m_1,base,0,'@base,2,50.0,")
+    assert "'+IFEval,'+IFEval sd" in heading
+    cells = read_table(tmp_path / "main.csv")["@base"]
+    assert (cells["+IFEval"], cells["+IFEval paper"], cells["label"]) == ("50.0", "49.5", "=1+1")
 
 
 def test_a_metric_that_nobody_computes_is_told_before_anything_is_written(tmp_path):
