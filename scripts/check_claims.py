@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from isheep import program
 from isheep.claims import CSV_COLUMNS, ClaimSettings, check_claim, claim_row, claims_sheet, read_table
+from isheep.csv_text import guarded
 from isheep.records import InputError
 from isheep.table_text import add_sheet_arguments, write_sheet
 
@@ -20,10 +21,15 @@ def main(arguments: argparse.Namespace) -> None:
     with open(arguments.csv, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, CSV_COLUMNS)
         writer.writeheader()
-        writer.writerows(map(claim_row, checked))
+        writer.writerows(guarded_row(claim_row(found)) for found in checked)
     sheet = claims_sheet(checked)
     write_sheet(sheet, arguments)
     print(f"{arguments.markdown}: {len(checked)} claims, {sum(found.ours is not None for found in checked)} with ours")
+
+
+def guarded_row(row: dict) -> dict:
+    """A row for a csv file: texts that a spreadsheet would take for formulas are guarded."""
+    return {key: guarded(cell) if isinstance(cell, str) else cell for key, cell in row.items()}
 
 
 def named_file(text: str) -> tuple[str, Path]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas
 
 from isheep import program
+from isheep.csv_text import guarded_frame
 from isheep.reading import read_object
 from isheep.records import InputError
 from isheep.table_text import Line, Sheet, add_sheet_arguments, write_sheet
@@ -34,7 +35,7 @@ def main(arguments: argparse.Namespace) -> None:
         for benchmark, found in report["benchmarks"].items()
     ]
     sheet = make_sheet(places, reports)
-    pandas.DataFrame(rows, columns=COLUMNS).to_csv(arguments.csv, index=False)
+    guarded_frame(pandas.DataFrame(rows, columns=COLUMNS)).to_csv(arguments.csv, index=False)
     write_sheet(sheet, arguments)
     print(f"{arguments.csv}: {len(reports)} training sets")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas
 
 from isheep import program
+from isheep.csv_text import guarded_frame
 from isheep.grid import Grid
 from isheep.result_checks import Configured, check_result
 
@@ -24,7 +25,7 @@ def main(arguments: argparse.Namespace) -> None:
             notes = "\n".join([*record.notes, *filter(None, [score.note])])
             rows.append(where | score.model_dump() | {"note": notes})
     arguments.scores.parent.mkdir(parents=True, exist_ok=True)
-    pandas.DataFrame(rows).to_csv(arguments.scores, index=False)
+    guarded_frame(pandas.DataFrame(rows)).to_csv(arguments.scores, index=False)
     print(f"{arguments.scores}: {len(rows)} scores")
 
 

@@ -8,6 +8,7 @@ import pandas
 from pydantic import Field, TypeAdapter
 
 from isheep import program
+from isheep.csv_text import guarded_frame
 from isheep.item_values import read_item_values, require_same_items
 from isheep.records import publish
 from isheep.seeds import derive_seed
@@ -37,7 +38,7 @@ def main(arguments: argparse.Namespace) -> None:
     pairs = TypeAdapter(list[CheckpointPair]).validate_json(arguments.comparisons)
     rows = [row for pair in pairs for row in compare_pair(arguments.benchmark, pair)]
     with publish(arguments.output) as partial:
-        pandas.DataFrame(rows, columns=COLUMNS).to_csv(partial, index=False)
+        guarded_frame(pandas.DataFrame(rows, columns=COLUMNS)).to_csv(partial, index=False)
     print(f"{arguments.output}: {len(rows)} differences of {len(pairs)} pairs of checkpoints")
 
 

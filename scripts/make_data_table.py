@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas
 
 from isheep import program
+from isheep.csv_text import guarded_frame
 from isheep.reading import read_object
 from isheep.records import InputError
 from isheep.spelling import nearest
@@ -52,7 +53,7 @@ def main(arguments: argparse.Namespace) -> None:
     check_yields(places, published, arguments.yields)
     rows = [{key: place[key] for key in WHERE} | flattened(read_object(place["path"])) for place in places]
     sheet = make_sheet(places, rows, published)
-    pandas.DataFrame(with_zero_counts(rows)).convert_dtypes().to_csv(arguments.csv, index=False)
+    guarded_frame(pandas.DataFrame(with_zero_counts(rows)).convert_dtypes()).to_csv(arguments.csv, index=False)
     write_sheet(sheet, arguments)
     print(f"{arguments.markdown}: {len(sheet.lines)} rows")
 

@@ -7,6 +7,7 @@ import pandas
 from pydantic import TypeAdapter
 
 from isheep import program
+from isheep.csv_text import guarded_frame, restored_frame
 from isheep.published import load_published
 from isheep.table_notes import table_notes
 from isheep.table_numbers import build_table, check_table, table_sheet
@@ -18,18 +19,23 @@ def main(arguments: argparse.Namespace) -> None:
     """Write the table in its three forms."""
     table = TableSettings.model_validate_json(arguments.table)
     rows = TypeAdapter(list[Row]).validate_json(arguments.rows)
-    scores = pandas.read_csv(arguments.scores)
+    scores = read_frame(arguments.scores)
     published = arguments.published and load_published(arguments.published)
-    tests = [pandas.read_csv(path) for path in arguments.significance]
+    tests = [read_frame(path) for path in arguments.significance]
     significance = pandas.concat(tests, ignore_index=True) if tests else None
-    contamination = arguments.contamination and pandas.read_csv(arguments.contamination)
+    contamination = arguments.contamination and read_frame(arguments.contamination)
     check_table(arguments.csv.stem, table, rows, scores, published)
     numbers = build_table(scores, table, rows, published, significance)
     notes = table_notes(numbers, table, rows, scores, published, significance, contamination)
     sheet = table_sheet(numbers, table, notes)
-    numbers.to_csv(arguments.csv, index=False)
+    guarded_frame(numbers).to_csv(arguments.csv, index=False)
     write_sheet(sheet, arguments)
     print(f"{arguments.markdown}: {len(numbers)} rows")
+
+
+def read_frame(path: Path) -> pandas.DataFrame:
+    """Read a csv file of ours, its texts as they were before they were written."""
+    return restored_frame(pandas.read_csv(path))
 
 
 parser = argparse.ArgumentParser(description=__doc__)

@@ -6,7 +6,7 @@ prefers the model's (arXiv 2305.14387; AlpacaEval 2: arXiv 2404.04475). An annot
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -57,11 +57,11 @@ def load_reference(path: str | Path) -> list[dict]:
 
     Raises InputError, naming file and row, for a torn file, a missing text, or an instruction given twice.
     """
-    rows = [_output_row(row, f"{path}: row {number}") for number, row in enumerate(read_objects(path), start=1)]
+    rows = {number: _output_row(row, f"{path}: row {number}") for number, row in _numbered_rows(path).items()}
     if not rows:
         raise InputError(f"{path}: the file holds no outputs; fetch it again.")
     _row_of_instruction(path, rows)
-    return rows
+    return list(rows.values())
 
 
 def load_outputs(path: str | Path, reference: Sequence[dict], model: str | None = None) -> list[dict]:
@@ -70,21 +70,21 @@ def load_outputs(path: str | Path, reference: Sequence[dict], model: str | None 
     model: take only rows of this `generator`. Raises InputError as `load_reference` does, and unless there is
     exactly one output for each of the reference's instructions.
     """
-    rows = _rows_of_model(path, read_objects(path), "generator", model)
-    rows = [_output_row(row, f"{path}: row {number}") for number, row in enumerate(rows, start=1)]
+    rows = _rows_of_model(path, "generator", model)
+    rows = {number: _output_row(row, f"{path}: row {number}") for number, row in rows.items()}
     return _in_reference_order(path, rows, reference)
 
 
 def load_annotations(path: str | Path, reference: Sequence[dict], model: str | None = None) -> list[dict]:
     """Read published annotations, in the reference's order, with all fields that they have.
 
-    A `preference` is from 1 to 2, or null where the judgment is missing. model: take only rows of this
-    `generator_2`. Raises InputError, naming file and row, for a torn file, a missing text, a preference outside its
-    range, unless there is exactly one annotation for each of the reference's instructions, and where no `output_1`
-    is the reference's.
+    A `preference` is from 1 to 2, or null where the judgment is missing; a `glm_preference`, the length-controlled one,
+    from 0 to 1, or null or absent where it is missing. model: take only rows of this `generator_2`. Raises InputError,
+    naming file and row, for a torn file, a missing text, a preference outside its range, unless there is exactly one
+    annotation for each of the reference's instructions, and where no `output_1` is the reference's.
     """
-    rows = _rows_of_model(path, read_objects(path), "generator_2", model)
-    rows = [_annotation_row(row, f"{path}: row {number}") for number, row in enumerate(rows, start=1)]
+    rows = _rows_of_model(path, "generator_2", model)
+    rows = {number: _annotation_row(row, f"{path}: row {number}") for number, row in rows.items()}
     ordered = _in_reference_order(path, rows, reference)
     if not any(row["output_1"] == answer["output"] for row, answer in zip(ordered, reference, strict=True)):
         raise InputError(
@@ -94,12 +94,18 @@ def load_annotations(path: str | Path, reference: Sequence[dict], model: str | N
     return ordered
 
 
-def _rows_of_model(path: str | Path, rows: list[dict], key: str, model: str | None) -> list[dict]:
+def _numbered_rows(path: str | Path) -> dict[int, dict]:
+    """The rows of a file by their number in it, from 1."""
+    return dict(enumerate(read_objects(path), start=1))
+
+
+def _rows_of_model(path: str | Path, key: str, model: str | None) -> dict[int, dict]:
+    rows = _numbered_rows(path)
     if model is None:
         return rows
-    chosen = [row for row in rows if row.get(key) == model]
+    chosen = {number: row for number, row in rows.items() if row.get(key) == model}
     if not chosen:
-        names = ", ".join(sorted({str(row.get(key)) for row in rows})) or "none"
+        names = ", ".join(sorted({str(row.get(key)) for row in rows.values()})) or "none"
         raise InputError(f"{path}: no row has {key} {model!r}; found: {names}.")
     return chosen
 
@@ -113,14 +119,24 @@ def _annotation_row(row: dict, where: str) -> dict:
     _check_texts(row, ("instruction", "output_1", "output_2"), where)
     found = row.get("preference")
     missing = found is None or found != found
-    if not missing and (isinstance(found, bool) or not isinstance(found, int | float)):
+    if not missing and not _is_number(found):
         raise InputError(f"{where}: preference: found {found!r}, but it must be a number from 1 to 2, or null.")
     if not missing and found != OLD_DRAW and not REFERENCE_WINS <= found <= MODEL_WINS:
         raise InputError(
             f"{where}: preference: found {found}, but it runs from 1 (the reference) to 2 (the model); null where "
             "the judgment is missing."
         )
+    controlled = row.get("glm_preference")
+    if controlled is not None and (not _is_number(controlled) or not 0 <= controlled <= 1):
+        raise InputError(
+            f"{where}: glm_preference: found {controlled!r}, but it must be a number from 0 (the reference) to 1 (the "
+            "model), or null where it is missing; restore the published file."
+        )
     return row | {"preference": None if missing else DRAW if found == OLD_DRAW else float(found)}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _check_texts(row: dict, keys: Sequence[str], where: str) -> None:
@@ -129,19 +145,20 @@ def _check_texts(row: dict, keys: Sequence[str], where: str) -> None:
             raise InputError(f"{where} has no text under {key!r} (found {row.get(key)!r}); add it.")
 
 
-def _row_of_instruction(path: str | Path, rows: Sequence[dict]) -> dict[str, dict]:
+def _row_of_instruction(path: str | Path, rows: Mapping[int, dict]) -> dict[str, dict]:
+    """The rows by their instruction; they are given by their number in the file, which errors name."""
     seen: dict[str, int] = {}
-    for number, row in enumerate(rows, start=1):
+    for number, row in rows.items():
         first = seen.setdefault(row["instruction"], number)
         if first != number:
             raise InputError(
                 f"{path}: rows {first} and {number} are for the same instruction ({_shortened(row['instruction'])}); "
                 "keep one of them."
             )
-    return {row["instruction"]: row for row in rows}
+    return {row["instruction"]: row for row in rows.values()}
 
 
-def _in_reference_order(path: str | Path, rows: Sequence[dict], reference: Sequence[dict]) -> list[dict]:
+def _in_reference_order(path: str | Path, rows: Mapping[int, dict], reference: Sequence[dict]) -> list[dict]:
     found = _row_of_instruction(path, rows)
     asked = [row["instruction"] for row in reference]
     without_row = [instruction for instruction in asked if instruction not in found]

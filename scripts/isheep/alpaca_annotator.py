@@ -27,6 +27,7 @@ from isheep.records import InputError
 from isheep.seeds import derive_seed
 from isheep.settings import Settings
 from isheep.spelling import listed
+from isheep.yaml_text import read_yaml
 
 if TYPE_CHECKING:
     from alpaca_eval.annotators import PairwiseAnnotator
@@ -113,12 +114,7 @@ class Annotator:
 def load_annotator(folder: str | Path) -> Annotator:
     """Read an annotator folder. Raises InputError, naming file and key, for a wrong key, prompt or placeholder."""
     file = Path(folder) / "configs.yaml"
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{file}: the file cannot be read ({error.strerror}); name an annotator's folder.") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{file}: this is not valid YAML ({' '.join(str(error).split())}); correct it.") from None
+    content = read_yaml(file)
     if not isinstance(content, dict) or len(content) != 1:
         found = listed(content) if isinstance(content, dict) else "no names"
         raise InputError(f"{file}: found {found}, but it must hold the settings of one annotator under its name.")

@@ -6,10 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from isheep.records import InputError
 from isheep.spelling import listed, nearest
+from isheep.yaml_text import read_yaml
 
 PLACEHOLDERS = ("{instruction}", "{response}")
 REQUIRED_KEYS = ("criterion", "template")
@@ -48,11 +47,7 @@ class AssessmentPrompt:
 def load_assessment_prompt(path: str | Path) -> AssessmentPrompt:
     """Read a prompt file (YAML). Raises InputError, naming the file, for a wrong key, value or
     placeholder."""
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        problem = " ".join(str(error).split())
-        raise InputError(f"{path}: this is not valid YAML ({problem}); correct it.") from None
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: an assessment prompt must have the keys {listed(REQUIRED_KEYS)}; add them.")
     for key in content:

@@ -7,7 +7,7 @@ from pydantic import Field
 from isheep.alpaca import AlpacaEvalSettings
 from isheep.mt_bench import MtBenchSettings
 from isheep.programs import ProgramsSettings
-from isheep.settings import Settings
+from isheep.settings import Settings, Unique
 
 
 class LmEvalSettings(Settings):
@@ -17,20 +17,20 @@ class LmEvalSettings(Settings):
     """A task of lm-eval: IFEval, multiple choice, questions with short answers."""
     task: str
     """lm-eval's name of the task."""
-    files: tuple[str, ...] = ()
+    files: Unique[str] = ()
     """The task's own files (its .yaml first, then data) if it does not come with lm-eval; a change reruns it."""
-    hub: tuple[str, ...] = ()
+    hub: Unique[str] = ()
     """The hub data sets that the task reads, by their names in config/sources.yaml; they are fetched beforehand."""
     nltk: bool = False
     """Whether the task splits sentences with nltk's `punkt_tab`, as IFEval does; it is fetched beforehand."""
-    metrics: tuple[str, ...] = ()
+    metrics: Unique[str] = ()
     """The metrics that lm-eval reports for it, so that a table that asks for another one is refused at the start.
     Without any, it is refused when the table is made."""
     num_fewshot: int | None = Field(None, ge=0)
     """Worked examples before each question; null keeps the task's own number."""
     limit: int | None = Field(None, ge=1)
     """Only the first so many items, for a quick look; null measures all."""
-    exclude: dict[str, tuple[str | int, ...]] = Field(default_factory=dict)
+    exclude: dict[str, Unique[str | int]] = Field(default_factory=dict)
     """Items that are left out: by a field of theirs, the values that it has in them."""
     raw_suffix: str = ""
     """Put after a prompt when the untouched base model answers it raw, such as a newline."""

@@ -9,8 +9,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from isheep.csv_text import restored
 from isheep.records import InputError
-from isheep.settings import Settings
+from isheep.settings import Settings, Unique
 from isheep.spelling import listed, nearest
 from isheep.table_text import MISSING, Line, Sheet
 
@@ -35,7 +36,7 @@ class ClaimSettings(Settings):
     """`relative`: in per cent of the earlier value; `absolute`: in points."""
     table: str
     """Name of the table that has the scores."""
-    columns: tuple[str, ...] = Field(min_length=1)
+    columns: Unique[str] = Field(min_length=1)
     """Labels of the table's columns; the claim is about their mean."""
     earlier: str
     """The checkpoint that the change starts from, by its row in the published table."""
@@ -59,7 +60,8 @@ class CheckedClaim:
 def read_table(path: str | Path) -> Table:
     """Read the csv of a table, by the published rows that its rows are."""
     with open(path, encoding="utf-8", newline="") as file:
-        return {row["published"]: row for row in csv.DictReader(file) if row["published"]}
+        rows = [{restored(key): restored(cell) for key, cell in row.items()} for row in csv.DictReader(file)]
+    return {row["published"]: row for row in rows if row["published"]}
 
 
 def check_claim(claim: ClaimSettings, tables: Mapping[str, Table]) -> CheckedClaim:

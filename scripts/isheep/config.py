@@ -18,7 +18,7 @@ from isheep.instructions import InstructionFilters
 from isheep.judges import JudgeSettings
 from isheep.responses import ResponseRules
 from isheep.selection import SelectionSettings
-from isheep.settings import Settings
+from isheep.settings import Settings, Unique
 from isheep.sources import FETCHED, FetchSettings
 from isheep.spelling import listed, nearest
 from isheep.tables import TableSettings
@@ -37,18 +37,18 @@ class ExperimentSettings(Settings):
 
     name: Name
     """Folder of the results: results/<name>/. A new name starts from nothing."""
-    models: tuple[Name, ...] = ()
+    models: Unique[Name] = ()
     """Which of `models` below take part."""
-    recipes: tuple[Name, ...] = ()
+    recipes: Unique[Name] = ()
     """Which of `recipes` below every model goes through, in the order of the tables' rows, unless the model names its
     own; without any, only the base models."""
-    baselines: tuple[Name, ...] = ()
+    baselines: Unique[Name] = ()
     """Which of `baselines` below take part, as the first rows of the tables."""
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((1,), min_length=1)
+    seeds: Unique[Annotated[int, Field(ge=0)]] = Field((1,), min_length=1)
     """One replicate of everything per seed; several give the tables a standard deviation."""
     iterations: Count = 3
     """How often a checkpoint writes the data of the next one (paper: 3, for 32B 4, for 72B 6)."""
-    benchmarks: tuple[Name, ...] = ()
+    benchmarks: Unique[Name] = ()
     """Which of `benchmarks` below measure the base model and every iteration's checkpoint. Tables and figures that
     name their checkpoints have these measured as well."""
 
@@ -74,7 +74,7 @@ class ModelSettings(Settings):
     """File with the chat template (Jinja) of all trained checkpoints; null keeps the tokenizer's own."""
     system_prompt: str | None = None
     """System text of every chat, in training and afterwards; null leaves the system turn out."""
-    recipes: tuple[Name, ...] | None = None
+    recipes: Unique[Name] | None = None
     """Instead of the experiment's recipes, for this model."""
     iterations: Count | None = None
     """Instead of the experiment's number of iterations, for this model."""
@@ -170,7 +170,7 @@ class YieldSettings(Settings):
 
     published: str | None = None
     """csv file of published yields; null: the table of what the data looks like shows ours alone."""
-    rows: tuple[PublishedYield, ...] = ()
+    rows: Unique[PublishedYield] = ()
     """Which of its rows belong to which iteration."""
 
 

@@ -4,9 +4,9 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from types import NoneType, UnionType
+from typing import Annotated, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from isheep.assessment import load_assessment_prompt
@@ -17,6 +17,7 @@ from isheep.prompts import load_meta_prompt, load_seed_tasks
 from isheep.records import InputError
 from isheep.sources import FETCHED, load_sources
 from isheep.spelling import listed, nearest
+from isheep.yaml_text import read_yaml
 
 KINDS = {
     key: {kind.model_fields["kind"].annotation.__args__[0]: kind for kind in get_args(get_args(union)[0])}
@@ -128,10 +129,7 @@ def _read_with_included(files: list[str]) -> dict[str, dict]:
     def read(file: str, named_in: str | None) -> None:
         if not Path(file).is_file():
             raise InputError(f"{named_in}: include: the file {file} does not exist; correct the path.")
-        try:
-            content = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
-        except yaml.YAMLError as error:
-            raise InputError(f"{file}: this is not valid YAML ({' '.join(str(error).split())}); correct it.") from None
+        content = read_yaml(file) or {}
         if not isinstance(content, dict):
             raise InputError(f"{file}: found a {type(content).__name__}, but a configuration is keys and values.")
         included = content.get("include", [])
@@ -249,15 +247,25 @@ def _model_at(location: tuple) -> type[BaseModel] | None:
     for depth, part in enumerate(location):
         if kind := _kind_at(location, depth):
             model = kind
-        elif isinstance(model, type) and issubclass(model, BaseModel):
+        elif _is_model(model):
             field = model.model_fields.get(str(part))
-            model = field.annotation if field else None
-        elif hasattr(model, "__args__"):
-            inner = [arg for arg in model.__args__ if isinstance(arg, type) and issubclass(arg, BaseModel)]
-            model = inner[0] if inner else model.__args__[-1]
+            model = _plain(field.annotation) if field else None
         else:
-            return None
-    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
+            held = [argument for argument in get_args(model) if argument is not Ellipsis]
+            model = _plain(held[-1]) if held else None
+    return model if _is_model(model) else None
+
+
+def _is_model(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _plain(annotation: object) -> object:
+    """A type without what is annotated to it, and without the null that may stand in its place."""
+    arguments = [argument for argument in get_args(annotation) if argument is not NoneType]
+    if get_origin(annotation) is Annotated or (get_origin(annotation) in (Union, UnionType) and len(arguments) == 1):
+        return _plain(arguments[0])
+    return annotation
 
 
 if __name__ == "__main__":

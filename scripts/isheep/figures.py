@@ -6,22 +6,15 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from isheep.records import InputError
-from isheep.settings import Settings
+from isheep.settings import Settings, Unique, each_once_by
 from isheep.spelling import listed
 
 MOST_SERIES = 6
 """Lines of one figure that stay apart in colour-blind vision and in grey: as many as the house style has."""
 
 
-def _each_once(values: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
-    twice = sorted({str(value) for value in values if values.count(value) > 1})
-    if twice:
-        raise ValueError(f"found {', '.join(twice)} more than once, but each may stand there once; remove the others")
-    return values
-
-
 Iteration = Annotated[int, Field(ge=1)]
-Iterations = Annotated[tuple[Iteration, ...], Field(min_length=1), AfterValidator(_each_once)]
+Iterations = Annotated[Unique[Iteration], Field(min_length=1)]
 
 
 class PanelSettings(Settings):
@@ -46,11 +39,6 @@ class PointSettings(Settings):
     """Name of the recipe."""
 
 
-def _each_x_once(points: tuple[PointSettings, ...]) -> tuple[PointSettings, ...]:
-    _each_once(tuple(point.x for point in points))
-    return points
-
-
 class SweepFigure(Settings):
     """How scores depend on a setting that recipes differ in: one line per iteration (paper, Figure 2)."""
 
@@ -64,9 +52,9 @@ class SweepFigure(Settings):
     """Name of the model."""
     iterations: Annotated[Iterations, Field(max_length=MOST_SERIES)] = (1, 2, 3)
     """Which iterations are shown, a line each (paper: 1 to 3)."""
-    points: Annotated[tuple[PointSettings, ...], Field(min_length=1), AfterValidator(_each_x_once)]
+    points: Annotated[tuple[PointSettings, ...], Field(min_length=1), AfterValidator(each_once_by("x"))]
     """The recipes, from left to right."""
-    panels: tuple[PanelSettings, ...] = Field(min_length=1)
+    panels: Annotated[tuple[PanelSettings, ...], Field(min_length=1), AfterValidator(each_once_by("label"))]
     """The metrics, a panel each, row by row."""
 
 
@@ -87,9 +75,7 @@ class ShareFigure(Settings):
     """Name of the recipe."""
     iterations: Iterations | None = None
     """Which iterations are shown; null: all of the recipe's (paper: 1 to 6)."""
-    criteria: Annotated[
-        tuple[str, ...], Field(min_length=1, max_length=MOST_SERIES - 1), AfterValidator(_each_once)
-    ] = ("quality", "following")
+    criteria: Annotated[Unique[str], Field(min_length=1, max_length=MOST_SERIES - 1)] = ("quality", "following")
     """Criteria of the assessment, each a curve of its own."""
     threshold: Annotated[int, Field(ge=0, le=9)] = 8
     """A score is high if it is > threshold (paper: 8). Scores run from 1 to 10."""

@@ -29,6 +29,11 @@ def recipe_and_iteration(checkpoint: str) -> tuple[str, int]:
     return recipe, int(iteration or 0)
 
 
+def _numbered(name: str, iteration: int) -> str:
+    """A row's name with the number of its iteration; other braces are a part of it."""
+    return name.replace("{iteration}", str(iteration))
+
+
 class Matrix:
     """The models, recipes and iterations of one configuration."""
 
@@ -89,7 +94,6 @@ class Matrix:
     def row(self, model: str, recipe: str, iteration: int, declared: RowSettings | None = None) -> Row:
         """Return the row of a checkpoint, named as it was declared, else after model, recipe and iteration."""
         before = None if iteration == 0 else self.checkpoint(model, recipe, iteration - 1)
-        fill = {"iteration": iteration}
         published = declared and declared.published
         name = f"{recipe} iter{iteration}" if iteration else RESERVED_RECIPE
         return Row(
@@ -98,9 +102,9 @@ class Matrix:
             iteration=iteration,
             checkpoint=self.checkpoint(model, recipe, iteration),
             previous=before,
-            label=declared.label.format(**fill) if declared else name,
+            label=_numbered(declared.label, iteration) if declared else name,
             group=declared.group if declared else model,
-            published=published.format(**fill) if published else None,
+            published=_numbered(published, iteration) if published else None,
             values=declared.values if declared else {},
         )
 

@@ -21,7 +21,7 @@ from isheep.journal import complete_with_journal
 from isheep.prompts import chat_messages
 from isheep.records import InputError, read_jsonl
 from isheep.seeds import derive_seed
-from isheep.settings import Settings
+from isheep.settings import Settings, Unique
 from isheep.spelling import listed, nearest
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class MtBenchSettings(Settings):
     """How often a judgment is asked for until it has a rating; then it is missing (FastChat asks once)."""
     retry_temperature: float = Field(0.7, gt=0)
     """Temperature of the second and later attempts: a greedy judge would write the same text again."""
-    reference_categories: tuple[str, ...] = ("math", "reasoning", "coding")
+    reference_categories: Unique[str] = ("math", "reasoning", "coding")
     """Categories that are judged against a reference answer (FastChat, NEED_REF_CATS)."""
     raw_suffix: str = "\n"
     """Put behind each question, and each answer that another question follows, where the untouched base model

@@ -21,6 +21,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
 
+from isheep.csv_text import guarded_frame
 from isheep.records import publish
 
 WIDTH = 6.5
@@ -219,7 +220,7 @@ def save(figure: Figure, caption: str, numbers: pandas.DataFrame, arguments: arg
         with publish(path) as partial:
             figure.savefig(partial, format=form, dpi=RESOLUTION, metadata={date: None, "Title": caption})
     with publish(arguments.csv) as partial:
-        numbers.to_csv(partial, index=False, float_format="%.6g")
+        guarded_frame(numbers).to_csv(partial, index=False, float_format="%.6g")
 
 
 def _text_width(text: str, size: float) -> float:

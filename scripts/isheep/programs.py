@@ -27,7 +27,7 @@ from isheep.engine import Sampling
 from isheep.journal import Journal
 from isheep.records import InputError, parse_lines, parse_list, read_jsonl, read_text
 from isheep.sandbox import Limits, Sandbox
-from isheep.settings import Settings
+from isheep.settings import Settings, Unique
 
 Format = Literal["humaneval", "mbpp"]
 
@@ -45,12 +45,12 @@ class ProgramsSettings(Settings):
     ids: tuple[int, int] | None = None
     """Only the problems whose number, at the end of the task_id, lies between these two, both included; null takes all
     of the file. MBPP's test split is 11 to 510 (arXiv 2108.07732 and lm-eval)."""
-    shots: tuple[int, ...] = ()
+    shots: Unique[int] = ()
     """Numbers of the problems of the same file that are shown, solved, before each question, for `mbpp`: lm-eval and
     arXiv 2108.07732 show 2, 3, 4. HumanEval has none."""
     samples: int = Field(1, ge=1)
     """Programs written for each problem; more than one needs a temperature above 0."""
-    k: tuple[int, ...] = Field((1,), min_length=1)
+    k: Unique[int] = Field((1,), min_length=1)
     """The pass@k that are reported: the chance that at least one of k programs passes (arXiv 2107.03374, section 2.1).
     Each at most `samples`."""
     temperature: float = Field(0.0, ge=0)

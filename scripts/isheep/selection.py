@@ -9,7 +9,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from isheep.records import InputError
 from isheep.seeds import derive_seed
-from isheep.settings import Settings
+from isheep.settings import Settings, Unique
 
 Threshold = Annotated[int, Field(ge=0, le=9)]
 Scores = Mapping[str, int | None]
@@ -38,7 +38,7 @@ class SelectionSettings(Settings):
     """none: every pair (the paper's threshold -1). rules: pairs that break no response rule (its threshold 0). Of
     those, scores: the ones scored high; perplexity: the ones that do not surprise the model; density: one pair of
     each cluster, drawn at random; density_perplexity: the least surprising pair of each cluster."""
-    criteria: tuple[str, ...] = ("quality", "following")
+    criteria: Unique[str] = ("quality", "following")
     """For `scores`: the criteria that must all exceed the threshold; each is a prompt of the assessment."""
     threshold: Threshold = 8
     """For `scores`: keep a pair if every chosen score is > threshold (paper: 8). Scores run from 1 to 10."""

@@ -27,6 +27,7 @@ from isheep.hub_cache import fetched_commit, folder_name
 from isheep.records import InputError, publish, unfinished_folder
 from isheep.settings import Settings
 from isheep.spelling import nearest
+from isheep.yaml_text import read_yaml
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
@@ -325,13 +326,7 @@ def _read_lock(path: Path) -> dict[str, str]:
 
 
 def _read_yaml(path: str | Path) -> dict:
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); restore the file.") from None
-    except yaml.YAMLError as error:
-        line = getattr(error, "problem_mark", None)
-        raise InputError(f"{path}: line {line.line + 1 if line else '?'} is not valid YAML; correct it.") from None
+    content = read_yaml(path)
     if content is not None and not isinstance(content, dict):
         raise InputError(f"{path} is not a YAML mapping; restore the file.")
     return content or {}

@@ -8,6 +8,12 @@ from isheep.spelling import listed
 from isheep.table_numbers import SIGNIFICANT, shown_tests
 from isheep.tables import Row, TableSettings, metric_of
 
+SPREADS = {
+    "error": "± is the standard error over items, where the benchmark gives one.",
+    "interval": "± is half of the 95 % interval over items, 1.96 standard errors, where the benchmark gives one.",
+}
+"""What stands behind ±, where it is not the deviation over seeds."""
+
 
 def table_notes(
     numbers: pandas.DataFrame,
@@ -39,7 +45,11 @@ def replicate_notes(numbers: pandas.DataFrame, table: TableSettings) -> list[str
     seeds = int(numbers["seeds"].max())
     if not seeds:
         return ["None of these checkpoints has a score."]
-    replicates = "One seed." if seeds == 1 else f"Mean ± standard deviation over {seeds} seeds."
+    deviation = " ± standard deviation" if table.spread == "seeds" else ""
+    replicates = "One seed." if seeds == 1 else f"Mean{deviation} over {seeds} seeds."
+    if table.spread in SPREADS:
+        replicates += f" {SPREADS[table.spread]}"
+        replicates += " Of several seeds it is the mean of theirs." if seeds > 1 else ""
     items = {column.label: (numbers[f"{column.label} n"] / numbers["seeds"]).max() for column in table.columns}
     return [replicates, f"Items per seed: {', '.join(f'{label} {n:.0f}' for label, n in items.items() if n > 0)}."]
 
@@ -93,7 +103,7 @@ def remark_notes(published: PublishedTable, table: TableSettings, rows: list[Row
             key = row.published, column.published
             if None in key or published.value(*key) is None:
                 continue
-            cell = f"{row.group} {row.name}".strip(), column.label
+            cell = row_title(row), column.label
             cells.append(cell)
             for remark in published.remarks(*key):
                 text = remark.text if remark.comparable else f"{remark.text} No difference is shown."
@@ -101,22 +111,55 @@ def remark_notes(published: PublishedTable, table: TableSettings, rows: list[Row
     return [f"{_place(remarked, cells)}{text}" for text, remarked in about.items()]
 
 
+def row_title(row: Row) -> str:
+    """Return what a row is called where it stands alone: with the group that it belongs to."""
+    return f"{row.group} {row.name}".strip()
+
+
 def benchmark_notes(scores: pandas.DataFrame, table: TableSettings, rows: list[Row]) -> list[str]:
-    """Return what the result records of the scores that are shown say of them: each line of a note once, behind the
-    names of its benchmarks unless it is said of all."""
-    shown = {
-        (row.model, row.checkpoint, column.benchmark, metric_of(column, row))
-        for row in rows
-        for column in table.columns
-    }
-    where = zip(scores.model, scores.checkpoint, scores.benchmark, scores.metric, strict=True)
-    noted = scores[[cell in shown for cell in where]].dropna(subset="note")
-    of: dict[str, dict[str, None]] = {}
-    for benchmark, note in zip(noted.benchmark, noted.note, strict=True):
-        for line in note.splitlines():
-            of.setdefault(line, {})[benchmark] = None
+    """Return what the result records of the scores that are shown say of them, each line of a note behind what it is
+    said of: the names of benchmarks, rows and seeds, unless it is said of all of them."""
+    said: dict[str, dict[tuple[str, str], set[int]]] = {}
+    recorded: dict[tuple[str, str], set[int]] = {}
+    for row in rows:
+        mine = scores[(scores.model == row.model) & (scores.checkpoint == row.checkpoint)]
+        for column in table.columns:
+            records = mine[(mine.benchmark == column.benchmark) & (mine.metric == metric_of(column, row))]
+            cell = row_title(row), column.benchmark
+            for seed, note in zip(records.seed, records.note, strict=True):
+                recorded.setdefault(cell, set()).add(seed)
+                for line in [] if pandas.isna(note) else filter(None, note.splitlines()):
+                    said.setdefault(line, {}).setdefault(cell, set()).add(seed)
     every = {column.benchmark for column in table.columns}
-    return [line if set(names) == every else f"{listed(names)}: {line}" for line, names in of.items() if line]
+    return [
+        f"{_whose(cells, seeds, every, recorded)}{line}"
+        for line, found in said.items()
+        for seeds, cells in _by_seeds(found, recorded).items()
+    ]
+
+
+def _by_seeds(
+    found: dict[tuple[str, str], set[int]], recorded: dict[tuple[str, str], set[int]]
+) -> dict[tuple[int, ...], list[tuple[str, str]]]:
+    """The cells (row, benchmark) by the seeds of which a line is said; none named where it is all of a cell's."""
+    cells: dict[tuple[int, ...], list[tuple[str, str]]] = {}
+    for cell, seeds in found.items():
+        cells.setdefault(() if seeds == recorded[cell] else tuple(sorted(seeds)), []).append(cell)
+    return cells
+
+
+def _whose(cells: list[tuple[str, str]], seeds: tuple[int, ...], every: set[str], recorded: dict) -> str:
+    """Name what a line is said of, as the beginning of a sentence."""
+    rows, benchmarks = (list(dict.fromkeys(names)) for names in zip(*cells, strict=True))
+    all_rows = list(dict.fromkeys(row for row, benchmark in recorded if benchmark in benchmarks))
+    parts = [listed(benchmarks)] if set(benchmarks) != every else []
+    if set(rows) != set(all_rows):
+        others = [row for row in all_rows if row not in rows]
+        parts.append(listed(rows) if len(rows) <= len(others) else f"all but {listed(others)}")
+    parts = [" of ".join(parts)] if parts else []
+    parts += [f"seed{'s' if len(seeds) > 1 else ''} {listed(seeds)}"] if seeds else []
+    place = ", ".join(parts)
+    return f"{place[0].upper() if seeds and len(parts) == 1 else place[0]}{place[1:]}: " if place else ""
 
 
 def _place(remarked: list[tuple[str, str]], cells: list[tuple[str, str]]) -> str:

@@ -4,6 +4,7 @@ before it."""
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pandas
 
@@ -15,6 +16,8 @@ from isheep.tables import ColumnSettings, Row, TableSettings, metric_of
 
 SIGNIFICANT = 0.05
 """A star marks a p-value below this."""
+HALF_INTERVAL = 1.96
+"""Standard errors on each side of a score that make a 95 % interval."""
 CellText = Callable[[dict, str], str]
 """From a line of `build_table` and a column's label to the text of a cell."""
 
@@ -25,12 +28,8 @@ def check_table(
     """Raise InputError for what a table asks for and cannot get, named by table and column or row.
 
     That is: a metric that no result record of its benchmark has (a benchmark without records is only missing), a
-    placeholder without a value, names of a published table without its file, one label for two columns, one published
-    row for two rows.
+    placeholder without a value, names of a published table without its file, one published row for two rows.
     """
-    for label, count in Counter(column.label for column in table.columns).items():
-        if count > 1:
-            raise InputError(f"tables.{name}: {count} columns have the label {label!r}; give each its own.")
     for column in table.columns:
         known = sorted(set(scores[scores.benchmark == column.benchmark].metric))
         try:
@@ -65,10 +64,11 @@ def build_table(
 ) -> pandas.DataFrame:
     """Return the numbers of a table, one line a row.
 
-    scores: one row per model, seed, checkpoint, benchmark and metric, with value, n and n_valid. significance: one row
-    per model, checkpoint, previous, benchmark and metric, with p. The result has the columns group, label, model,
-    recipe, iteration, published, seeds, then for each declared column
+    scores: one row per model, seed, checkpoint, benchmark and metric, with value, standard_error, n and n_valid.
+    significance: one row per model, checkpoint, previous, benchmark and metric, with p. The result has the columns
+    group, label, model, recipe, iteration, published, seeds, then for each declared column
     `<label>` (mean over seeds, in per cent where the column says so), `<label> sd` (missing for a single seed),
+    `<label> se` (standard error over items, mean over seeds; missing where the benchmark gives none),
     `<label> n` and `<label> n valid` (sums over seeds), `<label> paper`, `<label> difference` (ours minus the paper's;
     missing where either is, or where a remark says that they cannot be compared), `<label> p` (against the checkpoint
     before). What nobody computed or printed stays missing. Raises InputError for a row or column that the published
@@ -116,9 +116,10 @@ def table_sheet(numbers: pandas.DataFrame, table: TableSettings, notes: list[str
 
     A transposed table has a line for each column, or three, and the checkpoints side by side.
     """
-    sources: dict[str, CellText] = {"": _own_text}
+    own_text = partial(_own_text, spread=table.spread)
+    sources: dict[str, CellText] = {"": own_text}
     if table.published is not None:
-        sources = {"ours": _own_text, "paper": _paper_text, "difference": _difference_text}
+        sources = {"ours": own_text, "paper": _paper_text, "difference": _difference_text}
     records = numbers.to_dict("records")
     if table.transpose:
         names, lines = ["", ""], _transposed(records, table.columns, sources)
@@ -147,6 +148,7 @@ def _own_numbers(mine: pandas.DataFrame, column: ColumnSettings, row: Row) -> di
     return {
         "": cell.value.mean() * scale,
         "sd": cell.value.std(ddof=1) * scale,
+        "se": cell.standard_error.mean() * scale,
         "n": cell.n.sum(),
         "n valid": cell.n_valid.sum(),
     }
@@ -184,13 +186,22 @@ def _transposed(records: list[dict], columns: tuple[ColumnSettings, ...], source
     return lines
 
 
-def _own_text(record: dict, label: str) -> str:
-    if pandas.isna(record[label]):
-        return MISSING
-    deviation, missing = record[f"{label} sd"], record[f"{label} n"] - record[f"{label} n valid"]
+def _own_text(record: dict, label: str, spread: str) -> str:
+    missing = record[f"{label} n"] - record[f"{label} n valid"]
     star = "*" if record[f"{label} p"] < SIGNIFICANT else ""
-    spread = "" if pandas.isna(deviation) else f" ± {deviation:.2f}"
-    return f"{_shown(record[label])}{star}{spread}" + (f" ({missing:.0f} missing)" if missing else "")
+    spread_text = _spread_text(record, label, spread)
+    return f"{_shown(record[label])}{star}{spread_text}" + (f" ({missing:.0f} missing)" if missing else "")
+
+
+def _spread_text(record: dict, label: str, spread: str) -> str:
+    """`± ...` as the table asks for it; nothing where that is missing."""
+    width = {
+        "seeds": record[f"{label} sd"],
+        "error": record[f"{label} se"],
+        "interval": HALF_INTERVAL * record[f"{label} se"],
+        "none": float("nan"),
+    }[spread]
+    return "" if pandas.isna(width) else f" ± {width:.2f}"
 
 
 def _paper_text(record: dict, label: str) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -16,6 +17,9 @@ LONGEST_NAME = 150
 
 MISSING = "–"
 """What a cell without a number shows."""
+
+PAIRED_MARKS = (r"\*", r"(?<![^\W_])_|_(?![^\W_])", "`", "~", r"\$")
+"""What Markdown, or GitHub's, reads as a mark where there are two: emphasis, code, struck text, mathematics."""
 
 LATEX = {
     "\\": r"\textbackslash{}",
@@ -88,12 +92,36 @@ def write_sheet(sheet: Sheet, arguments: argparse.Namespace) -> None:
 
 
 def as_markdown(sheet: Sheet) -> str:
-    """Return the table as Markdown: caption, cells, a list of notes."""
+    """Return the table as Markdown: caption, cells, a list of notes. Every text is shown as it is: see `marked`."""
     alignment = ["---"] * sheet.names + ["--:"] * (len(sheet.headings) - sheet.names)
-    rows = [sheet.headings, alignment, *(line.cells for line in sheet.lines)]
-    body = "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows)
-    notes = "\n".join(f"- {note}" for note in sheet.notes)
-    return f"{sheet.caption}\n\n{body}\n" + (f"\n{notes}\n" if notes else "")
+    headings, *lines = (
+        [marked(cell) for cell in row] for row in (sheet.headings, *(line.cells for line in sheet.lines))
+    )
+    body = "\n".join(f"| {' | '.join(row)} |" for row in (headings, alignment, *lines))
+    notes = "\n".join(f"- {_not_a_block(marked(note))}" for note in sheet.notes)
+    return f"{_not_a_block(marked(sheet.caption))}\n\n{body}\n" + (f"\n{notes}\n" if notes else "")
+
+
+def marked(text: str) -> str:
+    """Return a text on one line, with all that Markdown or HTML would read as a mark written so that it is shown.
+
+    Marks that mean something only in pairs stay as they are where there is one, so that most texts are unchanged.
+    """
+    text = re.sub(r"[\\|\[]", r"\\\g<0>", one_line(text))
+    for mark in PAIRED_MARKS:
+        if len(re.findall(mark, text)) > 1:
+            text = re.sub(mark, r"\\\g<0>", text)
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", re.sub(r"&(?=#?\w+;)", "&amp;", text))
+
+
+def one_line(text: str) -> str:
+    """Return a text without control characters, its line breaks and other white space as single spaces."""
+    return "".join(character for character in " ".join(text.split()) if unicodedata.category(character) != "Cc")
+
+
+def _not_a_block(text: str) -> str:
+    """A text that begins a line, so that it begins no heading, list, quotation or fence."""
+    return re.sub(r"^(?:(\d+)(?=[.)](?:\s|$))|(?=[#>+~`*-]))", r"\1\\", text)
 
 
 def as_latex(sheet: Sheet) -> str:
@@ -110,13 +138,20 @@ def as_latex(sheet: Sheet) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return a text with all that LaTeX would read as a command, or lacks in its fonts, written so that it is shown."""
-    return "".join(LATEX.get(character, character) for character in text)
+    """Return a text on one line, with all that LaTeX would read as a command, or lacks in its fonts, written so that it
+    is shown."""
+    return "".join(LATEX.get(character, character) for character in one_line(text))
+
+
+def _after_break(text: str) -> str:
+    r"""An escaped text behind `\\` or a rule, which would take a `[` or `*` at its beginning for their own."""
+    return f"{{}}{text}" if text.startswith(("[", "*")) else text
 
 
 def _latex_part(sheet: Sheet, columns: list[int], first: bool) -> list[str]:
     """The lines of one longtable with some of the columns; only the first part has the caption and counts."""
-    head = [r"\toprule", " & ".join(_heading(sheet.headings[column]) for column in columns) + r" \\", r"\midrule"]
+    headings = " & ".join(_heading(sheet.headings[column]) for column in columns)
+    head = [r"\toprule", _after_break(headings) + r" \\", r"\midrule"]
     body: list[str] = []
     for line in sheet.lines:
         if line.opens_group and body:
@@ -124,7 +159,9 @@ def _latex_part(sheet: Sheet, columns: list[int], first: bool) -> list[str]:
         if line.continues:
             body[-1] += "*"
         stacks = [_stack(line.cells[column], column < sheet.names) for column in columns]
-        physical = [" & ".join(map(escaped, pieces)) + r" \\" for pieces in zip_longest(*stacks, fillvalue="")]
+        physical = [
+            _after_break(" & ".join(map(escaped, pieces))) + r" \\" for pieces in zip_longest(*stacks, fillvalue="")
+        ]
         body += [f"{piece}*" for piece in physical[:-1]] + physical[-1:]
     widths = _widths(sheet)[: sheet.names]
     names = ("l" if width < LONGEST_NAME + 2 * COLUMN_SEPARATION else rf"p{{{LONGEST_NAME}pt}}" for width in widths)
@@ -145,8 +182,9 @@ def _latex_part(sheet: Sheet, columns: list[int], first: bool) -> list[str]:
 
 def _heading(text: str) -> str:
     """A heading with each word on a line of its own: narrow columns have long headings."""
-    stacked = r" \\ ".join(escaped(text).split())
-    return rf"\shortstack[r]{{{stacked}}}" if " " in text else stacked
+    words = [_after_break(word) for word in escaped(text).split()]
+    stacked = r" \\ ".join(words)
+    return rf"\shortstack[r]{{{stacked}}}" if len(words) > 1 else stacked
 
 
 def _stack(cell: str, is_name: bool) -> list[str]:

@@ -1,9 +1,11 @@
 """Tables as the configuration declares them, and which result records they are made from."""
 
-from pydantic import Field
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
 
 from isheep.records import InputError
-from isheep.settings import Settings
+from isheep.settings import Settings, Unique, each_once_by
 from isheep.spelling import listed
 
 
@@ -30,16 +32,16 @@ class RowSettings(Settings):
     """Name of the model."""
     recipe: str = ""
     """Name of the recipe; empty for the base model."""
-    iterations: tuple[int, ...] = (0,)
+    iterations: Unique[int] = (0,)
     """Numbers of the iterations, one row each; 0 for the base model."""
     label: str
-    """What the row is called; `{iteration}` stands for its number."""
+    """What the row is called; `{iteration}` stands for its number, other braces for themselves."""
     group: str = ""
     """Heading above rows that belong together, such as the model's size; rows of one group follow each other."""
     published: str | None = None
     """The row of the table's published file that is the same checkpoint; may hold `{iteration}`; null where the paper
     has none."""
-    columns: tuple[str, ...] | None = None
+    columns: Unique[str] | None = None
     """Labels of the columns that its checkpoints are measured for, such as those that the paper prints; the others stay
     missing unless they are measured anyway. null: all."""
     values: dict[str, str] = Field(default_factory=dict)
@@ -51,14 +53,18 @@ class TableSettings(Settings):
 
     caption: str
     """One sentence above the table."""
-    columns: tuple[ColumnSettings, ...]
+    columns: Annotated[tuple[ColumnSettings, ...], AfterValidator(each_once_by("label"))]
     """The columns, from left to right."""
-    rows: tuple[RowSettings, ...] | None = Field(None, min_length=1)
+    rows: Unique[RowSettings] | None = Field(None, min_length=1)
     """The rows, from top to bottom; null shows every checkpoint of the experiment."""
     published: str | None = None
     """File of the paper's numbers, csv; then each checkpoint shows ours, the paper's and the difference."""
     transpose: bool = False
     """Show the checkpoints side by side and the columns below one another: for many columns and few checkpoints."""
+    spread: Literal["seeds", "error", "interval", "none"] = "seeds"
+    """What stands behind ± beside our scores. seeds: the standard deviation over seeds, where there are several. error:
+    the standard error over items, as the result records have it; of several seeds the mean of theirs, since all are
+    measured on the same items. interval: half of the 95 % interval, 1.96 of these standard errors. none: nothing."""
     notes: tuple[str, ...] = ()
     """Sentences that the table shows below it."""
 

@@ -342,6 +342,22 @@ def test_published_preferences_may_be_missing_or_old_draws(two_sides, tmp_path):
     assert (scores["win_rate"]["n"], scores["win_rate"]["n_valid"], scores["n_draws"]["value"]) == (24, 22, 1)
 
 
+def test_a_length_controlled_preference_may_be_missing_and_is_then_not_counted(two_sides, tmp_path):
+    found = [annotation(i, 1.25, glm_preference=0.5) for i in range(22)]
+    found += [annotation(22, 1.25, glm_preference=None), annotation(23, 1.25)]
+    files = take_annotations(write(tmp_path / "published.json", found), two_sides.reference, tmp_path)
+    _, scores, _ = score(files, tmp_path)
+    controlled = scores["length_controlled_win_rate"]
+    assert (controlled["value"], controlled["n"], controlled["n_valid"]) == (50.0, 24, 22)
+
+
+def test_a_wrong_row_is_named_by_its_number_in_a_file_of_several_models(two_sides, tmp_path):
+    found = [annotation(i, 1, generator_2="other") for i in range(24)] + ONE_LESS + [annotation(23, 7)]
+    file = write(tmp_path / "published.json", found)
+    with pytest.raises(InputError, match="row 48: preference: found 7"):
+        take_annotations(file, two_sides.reference, tmp_path, "--model", "model")
+
+
 def test_annotations_against_another_text_are_noted(two_sides, tmp_path):
     found = [annotation(i, 1.25, output_1="other" if i < 2 else "poor") for i in range(24)]
     published = write(tmp_path / "published.json", found)
@@ -380,6 +396,12 @@ WRONG_ANNOTATIONS = {
     ),
     "preference": ([*ONE_LESS, annotation(23, 2.5)], "row 24: preference: found 2.5"),
     "no number": ([*ONE_LESS, annotation(23, "model")], "row 24: preference: found 'model'"),
+    "glm out of range": ([*ONE_LESS, annotation(23, 1, glm_preference=57.0)], "row 24: glm_preference: found 57.0"),
+    "glm not a number": (
+        [*ONE_LESS, annotation(23, 1, glm_preference=float("nan"))],
+        "row 24: glm_preference: found nan, but it must be a number from 0",
+    ),
+    "glm text": ([*ONE_LESS, annotation(23, 1, glm_preference="0.5")], "row 24: glm_preference: found '0.5'"),
     "no text": ([*ONE_LESS, annotation(23, 1, output_2=None)], "row 24 has no text under 'output_2'"),
     "no object": ([*ONE_LESS, "text"], "row 24 is a JSON str"),
 }

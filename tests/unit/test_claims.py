@@ -116,6 +116,17 @@ def test_the_program_writes_three_forms(table):
     assert (rows[2]["ours"], rows[2]["columns"]) == ("", "HumanEval, HumanEval+, MBPP")
 
 
+def test_a_claim_that_a_spreadsheet_would_compute_is_a_text_in_the_csv(table):
+    table.write_text(TABLE.replace("AlpacaEval", "'=AlpacaEval").replace("72B iter1", "'@iter1"))
+    claim = ALPACA | {"text": "+78.2 %, says the paper", "columns": ["=AlpacaEval"], "earlier": "@iter1"}
+    done = run_program(table.parent, [claim], f"main={table}")
+    assert done.returncode == 0, done.stderr
+    with open(table.parent / "claims.csv", newline="") as file:
+        [row] = csv.DictReader(file)
+    assert (row["claim"], row["columns"], row["earlier"]) == ("'+78.2 %, says the paper", "'=AlpacaEval", "'@iter1")
+    assert float(row["ours"]) == pytest.approx(50)
+
+
 def test_tables_are_given_by_name(table):
     done = run_program(table.parent, [ALPACA], str(table))
     assert done.returncode == 1

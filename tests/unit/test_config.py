@@ -13,6 +13,9 @@ from isheep.records import InputError
 DEMO = Path("config/config.yaml")
 
 
+PROGRAMS = {"kind": "programs", "format": "mbpp", "problems": "mbpp.jsonl"}
+
+
 @pytest.fixture
 def raw():
     return yaml.safe_load(DEMO.read_text())
@@ -40,7 +43,7 @@ def test_the_papers_suite_is_valid(raw):
     suite = Path("config/suite.yaml")
     names = yaml.safe_load(suite.read_text())["benchmarks"]
     raw["benchmarks"] |= names
-    raw["experiment"]["benchmarks"] = [*raw["experiment"]["benchmarks"], *names]
+    raw["experiment"]["benchmarks"] = [*dict.fromkeys([*raw["experiment"]["benchmarks"], *names])]
     check_files(load_config(raw, [DEMO, suite]), list(names))
     assert {"boolq", "mmlu", "squadv2", "humaneval", "mbpp", "ifeval"} <= set(names)
 
@@ -129,6 +132,18 @@ def test_recipe_takes_from_the_one_it_extends_what_it_does_not_say(raw):
             lambda c: c["tables"]["main"]["columns"][0].update(lable="x"),
             ["unknown key 'tables.main.columns.0.lable'", "did you mean 'label'?"],
         ),
+        (
+            lambda c: c["tables"]["main"].update(rows=[{"model": "demo", "label": "x", "iteration": 1}]),
+            [
+                "unknown key 'tables.main.rows.0.iteration'",
+                "allowed here: model, recipe,",
+                "did you mean 'iterations'?",
+            ],
+        ),
+        (
+            lambda c: c["judges"]["demo"].update(api={"base_ulr": "x"}, model=None),
+            ["unknown key 'judges.demo.api.base_ulr'", "allowed here: model", "did you mean 'base_url'?"],
+        ),
         (lambda c: c.update(recipes=[1]), ["recipes", "found [1]", "dictionary"]),
         (lambda c: c["recipes"].update(base={}), ["recipes", "'base' is the name of the untouched model"]),
         (
@@ -141,6 +156,72 @@ def test_mistake_is_one_sentence(raw, tmp_path, change, parts):
     sentence = complaint(raw, tmp_path, change)
     for part in parts:
         assert part in sentence
+
+
+def test_a_key_that_stands_twice_is_refused_with_its_lines(raw, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("experiment:\n  name: x\n  seeds: [1]\n  name: y\n")
+    with pytest.raises(InputError) as error:
+        load_config(raw, [DEMO, file])
+    assert str(error.value) == f"{file}: line 4 has the key 'name', which line 2 has already; remove one of them."
+    file.write_text("experiment: {name: x}\nmodels: {}\nexperiment: {seeds: [2]}\n")
+    with pytest.raises(InputError, match="line 3 has the key 'experiment', which line 1 has already"):
+        load_config(raw, [DEMO, file])
+
+
+def test_a_key_may_stand_in_several_mappings_and_above_a_merged_one(raw, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("experiment: &a {name: x}\nruntime: {threads: 2}\nfetch: {<<: {mirror: a}, mirror: b}\n")
+    raw |= {"runtime": {"threads": 2}, "fetch": {"mirror": "b"}}
+    assert load_config(raw, [DEMO, file]).fetch.mirror == "b"
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "found"),
+    [
+        (lambda c: c["experiment"].update(seeds=[1, 2, 1]), "experiment.seeds", "1"),
+        (lambda c: c["experiment"].update(models=["demo"] * 2), "experiment.models", "'demo'"),
+        (lambda c: c["experiment"].update(recipes=["one_base"] * 2), "experiment.recipes", "'one_base'"),
+        (lambda c: c["experiment"].update(benchmarks=["ifeval"] * 2), "experiment.benchmarks", "'ifeval'"),
+        (lambda c: c["experiment"].update(baselines=["x"] * 2), "experiment.baselines", "'x'"),
+        (lambda c: c["models"]["demo"].update(recipes=["one_base"] * 2), "models.demo.recipes", "'one_base'"),
+        (
+            lambda c: c["recipes"]["one_base"]["selection"].update(criteria=["quality"] * 2),
+            "recipes.one_base.selection.criteria",
+            "'quality'",
+        ),
+        (lambda c: c["benchmarks"]["ifeval"].update(metrics=["m", "m"]), "benchmarks.ifeval.metrics", "'m'"),
+        (lambda c: c["benchmarks"]["ifeval"].update(exclude={"key": [3, 3]}), "benchmarks.ifeval.exclude.key", "3"),
+        (
+            lambda c: c["benchmarks"].update(p=PROGRAMS | {"samples": 2, "temperature": 1, "k": [1, 1]}),
+            "benchmarks.p.k",
+            "1",
+        ),
+        (lambda c: c["benchmarks"].update(p=PROGRAMS | {"shots": [2, 3, 2]}), "benchmarks.p.shots", "2"),
+        (
+            lambda c: c["tables"]["main"].update(rows=[{"model": "demo", "label": "x", "iterations": [0, 0]}]),
+            "tables.main.rows.0.iterations",
+            "0",
+        ),
+    ],
+)
+def test_a_value_that_stands_twice_in_a_list_is_refused(raw, tmp_path, change, key, found):
+    sentence = f"{key}: found {found} more than once, but each may stand there once; remove the others."
+    assert complaint(raw, tmp_path, change) == sentence
+
+
+def test_rows_that_are_the_same_and_columns_that_have_one_label_are_refused(raw, tmp_path):
+    row = {"model": "demo", "label": "x"}
+    alike = "numbers 0 and 2 alike, but each may stand there once; remove the others."
+    rows = [row, row | {"label": "y"}, row]
+    sentence = complaint(raw, tmp_path, lambda c: c["tables"]["main"].update(rows=rows))
+    assert sentence == f"tables.main.rows: found {alike}"
+    column = {"benchmark": "ifeval", "metric": "prompt_level_strict_acc", "label": "IFEval"}
+    columns = [column, column | {"metric": "prompt_level_loose_acc"}]
+    sentence = complaint(raw, tmp_path, lambda c: c["tables"]["main"].update(columns=columns))
+    assert sentence == (
+        "tables.main.columns: found the label 'IFEval' more than once, but each must have its own; change it."
+    )
 
 
 def test_the_file_that_holds_the_mistake_is_named(raw, tmp_path):

@@ -124,6 +124,14 @@ def draw(program, arguments):
     return pandas.read_csv(parsed.csv, dtype={"x": str})
 
 
+def test_a_name_on_an_axis_is_no_formula_in_the_csv(tmp_path):
+    some_scores(1).to_csv(tmp_path / "scores.csv", index=False)
+    figure = SWEEP | {"points": [point | {"x": f"={point['x']}"} for point in SWEEP["points"]]}
+    points = [point | {"x": f"={point['x']}"} for point in POINTS]
+    numbers = draw(plot_sweep, flags(tmp_path, figure=figure, points=points, scores=str(tmp_path / "scores.csv")))
+    assert set(numbers.x) == {f"'={point['x']}" for point in SWEEP["points"]}
+
+
 def refusal(program, arguments, folder):
     """Return the sentence of a program that must refuse its input and write nothing."""
     with pytest.raises(InputError) as error:
@@ -433,7 +441,7 @@ def test_long_labels_stay_inside_the_figure(sweep, tmp_path):
         ({"iterations": [1, 1]}, "found 1 more than once"),
         ({"iterations": []}, "at least 1 item"),
         ({"iterations": list(range(1, MOST_SERIES + 2))}, f"at most {MOST_SERIES} items"),
-        ({"points": [{"x": "8", "recipe": "a"}, {"x": 8, "recipe": "b"}]}, "found 8 more than once"),
+        ({"points": [{"x": "8", "recipe": "a"}, {"x": 8, "recipe": "b"}]}, "found the x '8' more than once"),
         ({"kind": "bars"}, "'sweep', 'share', 'projection'"),
     ],
 )

@@ -118,6 +118,14 @@ def test_a_shared_checkpoint_needs_an_owner_with_so_many_iterations(demo):
     assert matrix.checkpoint("demo", "long", 2) == "long/iter2"
 
 
+def test_only_the_iteration_is_filled_into_a_row_s_name(demo):
+    row = {"model": "demo", "recipe": "one_base", "iterations": [1, 2], "label": "{x} {iteration} {} {0.a} {{}}"}
+    demo["tables"]["main"]["rows"] = [row]
+    matrix = Matrix(load_config(demo, [DEMO]))
+    labels = [row.label for row in matrix.rows(matrix.config.tables["main"])]
+    assert labels == ["{x} 1 {} {0.a} {{}}", "{x} 2 {} {0.a} {{}}"]
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

@@ -41,7 +41,7 @@ def made(matrix, tmp_path_factory):
                 where = {"model": row.model, "seed": 1, "checkpoint": row.checkpoint, "benchmark": column.benchmark}
                 metric = metric_of(column, row)
                 value = (printed + ABOVE) / (100 if column.percent else 1)
-                counts = {"n": ITEMS, "n_valid": ITEMS, "note": ""}
+                counts = {"standard_error": 0.01, "n": ITEMS, "n_valid": ITEMS, "note": ""}
                 scores[(*where.values(), metric)] = where | {"metric": metric, "value": value} | counts
         pandas.DataFrame(scores.values()).to_csv(folder / "scores.csv", index=False)
         flags = ["--scores", folder / "scores.csv", "--published", table.published, "--table", table.model_dump_json()]

@@ -164,6 +164,7 @@ def test_every_mirrored_file_has_the_published_checksum(published_data, tmp_path
         ("files: {a: {sha256: %s, bytes: 1, licence: MIT}}" % ("a" * 64), "needs `url` or `mirror`"),
         ("hub: {a: {repository: arc, kind: dataset}}", r"hub\.a\.repository"),
         ("files: [", "line 1 is not valid YAML"),
+        ("files: {}\nhub: {}\nfiles: {}", "line 3 has the key 'files', which line 1 has already"),
         ("- files", "not a YAML mapping"),
     ],
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas
 import pytest
 
+from isheep.claims import read_table
 from isheep.grid import Grid
 from isheep.published import load_published
 from isheep.records import InputError
@@ -34,9 +35,14 @@ PUBLISHED = TableSettings.model_validate({"caption": "A table.", "columns": COLU
 PUBLISHED_ROWS = [row.model_copy(update={"published": row.name}) for row in ROWS]
 
 
+NO_BOOKTABS = "".join(rf"\newcommand{{\{rule}rule}}{{\hline}}" for rule in ("top", "mid", "bottom"))
+"""booktabs is not part of every installation of LaTeX; its rules are lines here."""
+
+
 def scores(*rows):
     names = ["seed", "checkpoint", "benchmark", "metric", "value", "n", "n_valid"]
-    return pandas.DataFrame([dict(zip(names, row, strict=True)) | {"model": "m_1", "note": None} for row in rows])
+    others = {"model": "m_1", "note": None, "standard_error": float("nan")}
+    return pandas.DataFrame([dict(zip(names, row, strict=True)) | others for row in rows])
 
 
 TWO_SEEDS = scores(
@@ -134,6 +140,35 @@ def test_a_single_seed_has_no_deviation():
     assert "| m_1 | base | 50.00 | – |" in markdown(numbers, TABLE)
 
 
+def test_a_row_whose_every_judgment_is_missing_is_not_shown_as_one_that_was_never_measured():
+    lost = scores((1, "base", "chat", "rating", float("nan"), 80, 0), (1, "base", "ifeval", "strict", 0.5, 4, 4))
+    sheet = table_sheet(build_table(lost, TABLE, ROWS), TABLE, [])
+    assert "| m_1 | base | 50.00 | – (80 missing) |" in as_markdown(sheet)
+    assert "|  | one_base iter1 | – | – |" in as_markdown(sheet)
+    assert " & (80 missing) " in as_latex(sheet)
+
+
+@pytest.mark.parametrize(
+    ("spread", "cells", "note"),
+    [
+        ("error", "| 50.00 ± 20.00 | 5.50 (1 missing) |", "± is the standard error over items, where"),
+        ("interval", "| 50.00 ± 39.20 | 5.50 (1 missing) |", "± is half of the 95 % interval over items, 1.96"),
+        ("none", "| 50.00 | 5.50 (1 missing) |", None),
+    ],
+)
+def test_a_table_shows_the_spread_that_it_asks_for(spread, cells, note):
+    found = TWO_SEEDS.copy()
+    found.loc[found.benchmark == "ifeval", "standard_error"] = [0.15, 0.25, 0.0, 0.0]
+    table = TABLE.model_copy(update={"spread": spread})
+    numbers = build_table(found, table, ROWS)
+    assert numbers["IFEval se"][0] == pytest.approx(20)
+    lines = markdown(numbers, table, table_notes(numbers, table, ROWS, found)).splitlines()
+    assert f"| m_1 | base {cells}" in lines
+    [replicates] = [line for line in lines if "over 2 seeds" in line]
+    assert replicates.startswith("- Mean over 2 seeds." + (f" {note}" if note else ""))
+    assert replicates.endswith("Of several seeds it is the mean of theirs.") == (note is not None)
+
+
 def test_three_lines_a_checkpoint_where_the_paper_has_the_table(published):
     numbers = build_table(TWO_SEEDS, PUBLISHED, PUBLISHED_ROWS, published, TESTS)
     assert markdown(numbers, PUBLISHED).splitlines()[2:] == [
@@ -165,6 +200,40 @@ def test_rows_without_a_group_have_no_column_for_it():
     assert "| the base | 50.00 ± 35.36 |" in markdown(build_table(TWO_SEEDS, TABLE, rows), TABLE)
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("<script>alert(1)</script>", "&lt;script>alert(1)&lt;/script>"),
+        ("<!-- gone", "&lt;!-- gone"),
+        ("&lt;b&gt; & c", "&amp;lt;b&amp;gt; & c"),
+        ("[here](http://x)", r"\[here](http://x)"),
+        ("![x](http://x)", r"!\[x](http://x)"),
+        ("a|b", r"a\|b"),
+        ("*bold* 2", r"\*bold\* 2"),
+        ("_slanted_ one_base", r"\_slanted\_ one_base"),
+        ("`code`", r"\`code\`"),
+        ("~~struck~~", r"\~\~struck\~\~"),
+        ("$x$", r"\$x\$"),
+        ("back\\slash", r"back\\slash"),
+        ("two\n\nlines\r\nand \u2028 more", "two lines and more"),
+        ("\x1b]0;title\x07", "]0;title"),
+        ("p < 0.05 (*), a_b, 5 % & $3", "p < 0.05 (*), a_b, 5 % & $3"),
+    ],
+)
+def test_markdown_shows_a_text_as_it_is(text, written):
+    lines = as_markdown(Sheet(text, ("name", text), 1, [Line((text, "1.00*"))], [text])).splitlines()
+    assert lines[0] == lines[-1].removeprefix("- ") == written
+    assert lines[2] == f"| name | {written} |"
+    assert lines[4] == f"| {written} | 1.00* |"
+
+
+@pytest.mark.parametrize("text", ["# heading", "1. item", "- item", "> quotation", "+ item", "~~~"])
+def test_captions_and_notes_begin_no_block(text):
+    lines = as_markdown(Sheet(text, ("name",), 1, [], [text])).splitlines()
+    assert lines[0] == lines[-1].removeprefix("- ") != text
+    assert lines[0].replace("\\", "") == text
+
+
 # --- notes
 
 
@@ -173,11 +242,36 @@ def test_notes_of_the_scores_shown_stand_below_the_table_once():
     rows["note"] = ["Rated by the base model.", "Rated by the base model.\nOne rating is missing."]
     unshown = scores((1, "base", "unshown", "rating", 5.0, 8, 7), (1, "else/iter1", "chat", "rating", 5.0, 8, 7))
     every = pandas.concat([rows, unshown.assign(note="Not shown.")])
-    assert benchmark_notes(every, TABLE, ROWS) == ["chat: Rated by the base model.", "chat: One rating is missing."]
+    of_one_seed = "chat, seed 2: One rating is missing."
+    assert benchmark_notes(every, TABLE, ROWS) == ["chat: Rated by the base model.", of_one_seed]
     both = pandas.concat(
         [every, scores((1, "base", "ifeval", "strict", 0.2, 4, 4)).assign(note="One rating is missing.")]
     )
-    assert benchmark_notes(both, TABLE, ROWS) == ["chat: Rated by the base model.", "One rating is missing."]
+    assert benchmark_notes(both, TABLE, ROWS) == [
+        "ifeval: One rating is missing.",
+        of_one_seed,
+        "chat: Rated by the base model.",
+    ]
+
+
+def test_a_note_names_the_rows_that_it_is_said_of():
+    checkpoints = ["base", *(f"r/iter{t}" for t in (1, 2, 3))]
+    rows = [
+        Row(model="m_1", recipe=name.partition("/")[0], iteration=t, checkpoint=name, group="small", label=f"row {t}")
+        for t, name in enumerate(checkpoints)
+    ]
+    found = scores(*((1, name, "chat", "rating", 5.0, 80, 78) for name in checkpoints))
+    found["note"] = ["Asked raw.", *["Asked by its template."] * 3]
+    found.loc[2, "note"] += "\n2 of 80 judgments have no rating."
+    assert benchmark_notes(found, TABLE, rows) == [
+        "chat of small row 0: Asked raw.",
+        "chat of all but small row 0: Asked by its template.",
+        "chat of small row 2: 2 of 80 judgments have no rating.",
+    ]
+    alone = TABLE.model_copy(update={"columns": TABLE.columns[1:]})
+    assert benchmark_notes(found.assign(note="Both."), alone, rows) == ["Both."]
+    two_seeds = pandas.concat([found.assign(note=None), found.assign(seed=2, note="Lost.")])
+    assert benchmark_notes(two_seeds, alone, rows) == ["Seed 2: Lost."]
 
 
 def test_notes_say_what_was_tested_and_what_is_remarkable_in_the_paper(published):
@@ -238,6 +332,35 @@ def test_latex_escapes_names(numbers):
     assert r" & one\_base iter1 & 100.00 & --" in latex
 
 
+BRACKETS = Sheet(
+    "[Caption]\n\nof * two",
+    ("[names]", "acc [%]", "[%] acc *"),
+    1,
+    [Line(("[first]", "1.00", "2.00")), Line(("*second*", "*", "[3]")), Line(("", "[4]", "5"), continues=True)],
+    ["[Note]\n\n* two"],
+)
+"""Where a line or a heading begins with what LaTeX would take for an argument of the line's end before it."""
+
+
+def test_latex_takes_no_bracket_or_star_for_an_argument():
+    latex = as_latex(BRACKETS)
+    assert r"\shortstack[r]{acc \\ {}[\%]}" in latex
+    assert r"\shortstack[r]{{}[\%] \\ acc \\ {}*}" in latex
+    for line in ("{}[names] & ", "{}[first] & ", "{}*second* & "):
+        assert f"\n{line}" in latex
+    assert "\n[" not in latex
+    assert r"\caption{[Caption] of * two}" in latex
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_with_brackets_compiles(tmp_path):
+    document = r"\documentclass{article}\usepackage{longtable}" + NO_BOOKTABS + r"\begin{document}"
+    (tmp_path / "table.tex").write_text(rf"{document}{as_latex(BRACKETS)}\end{{document}}")
+    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "table.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 @pytest.mark.parametrize("transpose", [False, True])
 def test_latex_compiles_and_fits_the_page(tmp_path, transpose):
@@ -268,9 +391,9 @@ def test_latex_compiles_and_fits_the_page(tmp_path, transpose):
     ).assign(model="m")
     numbers = build_table(values, table, rows, load_published(tmp_path / "table_1.csv"))
     latex = as_latex(table_sheet(numbers, table, table_notes(numbers, table, rows, values)))
-    for rule in (r"\toprule", r"\midrule", r"\bottomrule"):  # booktabs is not part of every installation
-        latex = latex.replace(rule, r"\hline")
-    document = rf"\documentclass{{article}}\usepackage{{longtable}}\begin{{document}}{latex}\end{{document}}"
+    document = (
+        rf"\documentclass{{article}}\usepackage{{longtable}}{NO_BOOKTABS}\begin{{document}}{latex}\end{{document}}"
+    )
     (tmp_path / "table.tex").write_text(document, encoding="utf-8")
     command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "table.tex"]
     for _ in range(2):  # longtable finds the widths of its columns by a second run
@@ -315,6 +438,21 @@ def test_the_program_writes_three_forms(tmp_path, published):
     assert table.loc["one_base iter1", "IFEval difference"] == -0.25
 
 
+def test_names_that_a_spreadsheet_would_compute_are_texts_in_the_csv_and_names_for_the_claims(tmp_path):
+    (tmp_path / "table_1.csv").write_text("row,=PS\n@base,49.5\n")
+    (tmp_path / "remarks.csv").write_text("table,row,column,comparable,remark\n")
+    column = COLUMNS[0] | {"label": "+IFEval", "published": "=PS"}
+    table = TableSettings.model_validate({"caption": "A table.", "columns": [column], "published": "table_1.csv"})
+    row = ROWS[0].model_copy(update={"label": "=1+1", "group": "-x", "published": "@base"})
+    done = run_program(tmp_path, table, [row], "--published", tmp_path / "table_1.csv")
+    assert done.returncode == 0, done.stderr
+    heading, line = (tmp_path / "main.csv").read_text().splitlines()
+    assert line.startswith("'-x,'=1+1,m_1,base,0,'@base,2,50.0,")
+    assert "'+IFEval,'+IFEval sd" in heading
+    cells = read_table(tmp_path / "main.csv")["@base"]
+    assert (cells["+IFEval"], cells["+IFEval paper"], cells["label"]) == ("50.0", "49.5", "=1+1")
+
+
 def test_a_metric_that_nobody_computes_is_told_before_anything_is_written(tmp_path):
     columns = [COLUMNS[0] | {"metric": "strickt", "published": None}]
     table = TableSettings.model_validate({"caption": "A table.", "columns": columns})
@@ -337,11 +475,6 @@ def test_a_benchmark_without_records_is_only_missing():
 @pytest.mark.parametrize(
     ("table", "rows", "problem"),
     [
-        (
-            PUBLISHED.model_copy(update={"columns": PUBLISHED.columns[:1] * 2}),
-            ROWS,
-            "tables.main: 2 columns have the label 'IFEval'",
-        ),
         (PUBLISHED, [PUBLISHED_ROWS[0]] * 2, r"tables.main: 2 rows \(base, base\) name the published row 'base'"),
         (
             PUBLISHED.model_copy(update={"columns": (PUBLISHED.columns[0].model_copy(update={"metric": "s_{turn}"}),)}),
@@ -372,7 +505,7 @@ def test_a_baseline_is_a_row_of_its_own():
     grid = Grid(results="results/x", seeds=(1,), baselines={"alpaca-7b": ("chat",)})
     [(path, where)] = grid.records()
     assert path == "results/x/baselines/alpaca-7b/benchmarks/chat/result.json"
-    cell = {"metric": "rating", "value": 2.5, "n": 805, "n_valid": 804}
+    cell = {"metric": "rating", "value": 2.5, "standard_error": 0.1, "n": 805, "n_valid": 804}
     row = Row(model="alpaca-7b", recipe="", iteration=0, checkpoint="published", group="alpaca-7b")
     shown = markdown(build_table(pandas.DataFrame([where | cell]), TABLE, [row]), TABLE)
     assert "| alpaca-7b | published | – | 2.50 (1 missing) |" in shown

@@ -1,0 +1,42 @@
+"""Texts in csv files that no spreadsheet reads as a formula, and that our own readers read as they were.
+
+Names and labels come from configurations and downloaded files. A spreadsheet takes a cell that begins with one of
+`= + - @`, a tab or a carriage return for a formula, which may run programs. An apostrophe before it makes it a text.
+"""
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas
+
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
+"""How a text begins that needs the apostrophe. One that has some already gets one more, so that none is lost."""
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+"""A number, which is none of these formulas."""
+
+
+def guarded(text: str) -> str:
+    """Return a text as it is written into a csv file."""
+    return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
+
+
+def restored(text: str) -> str:
+    """Return a text of a csv file as it was before `guarded`."""
+    return text[1:] if text.startswith("'") and FORMULA.match(text) else text
+
+
+def guarded_frame(frame: "pandas.DataFrame") -> "pandas.DataFrame":
+    """Return a table whose headings and texts are guarded; its numbers are as they were."""
+    return _with_texts(frame, guarded)
+
+
+def restored_frame(frame: "pandas.DataFrame") -> "pandas.DataFrame":
+    """Return a table that was read from a csv file, with its headings and texts as they were before."""
+    return _with_texts(frame, restored)
+
+
+def _with_texts(frame: "pandas.DataFrame", change) -> "pandas.DataFrame":
+    texts = frame.select_dtypes(["object", "string"]).columns
+    changed = {name: frame[name].map(lambda cell: change(cell) if isinstance(cell, str) else cell) for name in texts}
+    return frame.assign(**changed).rename(columns=change)

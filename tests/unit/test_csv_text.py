@@ -1,0 +1,60 @@
+"""Texts from outside are no formulas in a spreadsheet, and our readers get them as they were."""
+
+import csv
+import io
+
+import pandas
+import pytest
+
+import collect_scores
+import make_table
+from isheep.csv_text import guarded, guarded_frame, restored, restored_frame
+from isheep.grid import Grid
+from isheep.records import write_json
+
+FORMULAS = ["=1+1", "+cmd", "-x", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://x","y")']
+HARMLESS = ["plain", "a=b", "", "'quoted'", "''", "−5", "-5", "+1.5", "-1e-3", "2"]
+
+
+@pytest.mark.parametrize("text", [*FORMULAS, *(f"'{text}" for text in FORMULAS), *HARMLESS])
+def test_a_text_comes_back_as_it_was(text):
+    assert restored(guarded(text)) == text
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_a_formula_is_written_as_a_text(text):
+    assert guarded(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_other_texts_and_numbers_are_written_as_they_are(text):
+    assert guarded(text) == text
+
+
+def test_headings_and_cells_are_guarded_and_numbers_stay_numbers():
+    frame = pandas.DataFrame({"=name": ["@a", None], "-x n": [-1.5, float("nan")], "count": [-3, 2]})
+    written = guarded_frame(frame).to_csv(index=False)
+    assert list(csv.reader(io.StringIO(written))) == [
+        ["'=name", "'-x n", "count"],
+        ["'@a", "-1.5", "-3"],
+        ["", "", "2"],
+    ]
+    back = restored_frame(pandas.read_csv(io.StringIO(written)))
+    assert list(back) == list(frame)
+    assert back["=name"].dropna().tolist() == ["@a"]
+    assert (back["-x n"][0], back["count"].tolist()) == (-1.5, [-3, 2])
+
+
+def test_what_a_result_record_says_is_no_formula_in_the_collected_scores(tmp_path):
+    """A note may hold names from a downloaded file."""
+    score = {"metric": "-rate", "value": -0.5, "standard_error": None, "n": 2, "n_valid": 2}
+    grid = Grid(results=str(tmp_path), seeds=(1,), baselines={"x": ("chat",)})
+    [(path, _)] = grid.records()
+    write_json(path, {"scores": [score], "notes": ["=1+1, said the judge.", "Second."]})
+    flags = ["--grid", grid.model_dump_json(), "--scores", str(tmp_path / "scores.csv")]
+    collect_scores.main(collect_scores.parser.parse_args(flags))
+    with open(tmp_path / "scores.csv", newline="") as file:
+        [row] = csv.DictReader(file)
+    assert (row["metric"], row["value"], row["note"]) == ("'-rate", "-0.5", "'=1+1, said the judge.\nSecond.")
+    [read] = make_table.read_frame(tmp_path / "scores.csv").to_dict("records")
+    assert (read["metric"], read["value"], read["note"]) == ("-rate", -0.5, "=1+1, said the judge.\nSecond.")
