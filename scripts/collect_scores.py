@@ -8,6 +8,8 @@ import pandas
 
 from isheep import program
 from isheep.grid import Grid
+from isheep.ownership import Output
+from isheep.records import publish
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -19,14 +21,14 @@ def main(arguments: argparse.Namespace) -> None:
         notes = record.get("notes", [])
         for score in record["scores"]:
             rows.append(where | score | {"note": "\n".join([*notes, *filter(None, [score.get("note")])])})
-    arguments.scores.parent.mkdir(parents=True, exist_ok=True)
-    pandas.DataFrame(rows).to_csv(arguments.scores, index=False)
+    with publish(arguments.scores) as partial:
+        pandas.DataFrame(rows).to_csv(partial, index=False)
     print(f"{arguments.scores}: {len(rows)} scores")
 
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--grid", required=True, help="folder, models with their checkpoints, seeds and benchmarks, JSON")
-parser.add_argument("--scores", type=Path, required=True, help="csv to write")
+parser.add_argument("--scores", type=Output, required=True, help="csv to write")
 
 if __name__ == "__main__":
     program.run(main, parser)

@@ -22,6 +22,7 @@ from isheep.lm_eval_tasks import (
     seeded_scoring,
     stay_offline,
 )
+from isheep.ownership import Output
 from isheep.provenance import ENGINE_PACKAGES, checkpoint_asked, file_taken, installed_versions
 from isheep.records import InputError, unfinished_folder, write_json, write_jsonl
 from isheep.writing import add_checkpoint_argument, add_engine_arguments, add_prompting_arguments, open_requested_engine
@@ -188,8 +189,8 @@ shared.add_argument("--exclude", type=json.loads, default={}, help="items to lea
 shared.add_argument("--note", action="append", default=[], help="a sentence for the readers of the scores")
 shared.add_argument("--nltk-data", help="folder in which nltk finds its data")
 shared.add_argument("--hub-data", help="hub cache with the data sets that were fetched")
-shared.add_argument("--items", type=Path, required=True, help="JSON Lines to write, one row an item")
-shared.add_argument("--result", type=Path, required=True, help="JSON to write: the result record")
+shared.add_argument("--items", type=Output, required=True, help="JSON Lines to write, one row an item")
+shared.add_argument("--result", type=Output, required=True, help="JSON to write: the result record")
 
 parser = argparse.ArgumentParser(description=__doc__, parents=[shared])
 add_engine_arguments(parser)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from isheep import program
+from isheep.ownership import Output
 from isheep.programs import (
     TIME_LIMITS,
     FinishedPrograms,
@@ -87,8 +88,8 @@ parser.add_argument("--memory-limit", type=int, default=1024, help="MiB of memor
 parser.add_argument("--image", help="container image with python3, for apptainer")
 parser.add_argument("--note", help="a sentence for the tables' notes")
 parser.add_argument("--threads", type=int, default=1, help="programs run at once")
-parser.add_argument("--items", type=Path, required=True, help="JSON Lines to write, one row a program")
-parser.add_argument("--result", type=Path, required=True, help="JSON to write: the result record")
+parser.add_argument("--items", type=Output, required=True, help="JSON Lines to write, one row a program")
+parser.add_argument("--result", type=Output, required=True, help="JSON to write: the result record")
 
 if __name__ == "__main__":
     program.run(main, parser)

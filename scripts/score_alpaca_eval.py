@@ -7,6 +7,7 @@ from unittest import mock
 
 from isheep import program
 from isheep.alpaca import DRAW, REFERENCE_WINS, keep_package_offline
+from isheep.ownership import Output
 from isheep.provenance import installed_versions
 from isheep.records import InputError, write_json, write_jsonl
 
@@ -162,8 +163,8 @@ parser.add_argument("--annotations", type=Path, required=True, help="JSON list, 
 parser.add_argument("--usage", type=Path, required=True, help="JSON: what the annotations come from")
 parser.add_argument("--answered-by", type=Path, help="JSON: who answered, and how")
 parser.add_argument("--length-control", type=Path, nargs="?", help="df_gamed.csv of tatsu-lab/alpaca_eval")
-parser.add_argument("--items", type=Path, required=True, help="JSON Lines to write, one row an instruction")
-parser.add_argument("--result", type=Path, required=True, help="JSON to write: the result record")
+parser.add_argument("--items", type=Output, required=True, help="JSON Lines to write, one row an instruction")
+parser.add_argument("--result", type=Output, required=True, help="JSON to write: the result record")
 
 if __name__ == "__main__":
     program.run(main, parser)

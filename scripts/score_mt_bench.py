@@ -6,6 +6,7 @@ from pathlib import Path
 
 from isheep import program
 from isheep.mt_bench import score_rows
+from isheep.ownership import Output
 from isheep.records import read_jsonl, write_json, write_jsonl
 
 
@@ -47,8 +48,8 @@ parser.add_argument("--benchmark", required=True, help="name of the benchmark in
 parser.add_argument("--judgments", type=Path, required=True, help="JSON Lines: a row per question and turn")
 parser.add_argument("--usage", type=Path, required=True, help="JSON: what the judgments come from")
 parser.add_argument("--answered-by", type=Path, required=True, help="JSON: who answered, and how")
-parser.add_argument("--items", type=Path, required=True, help="JSON Lines to write, one row a judged turn")
-parser.add_argument("--result", type=Path, required=True, help="JSON to write: the result record")
+parser.add_argument("--items", type=Output, required=True, help="JSON Lines to write, one row a judged turn")
+parser.add_argument("--result", type=Output, required=True, help="JSON to write: the result record")
 
 if __name__ == "__main__":
     program.run(main, parser)

@@ -11,7 +11,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
 
 import torch
@@ -26,8 +26,9 @@ from trl import SFTConfig, SFTTrainer
 
 from isheep import program
 from isheep.identity import read_identity, write_identity
+from isheep.ownership import claim, open_alone
 from isheep.prompts import chat_messages, response_prompt
-from isheep.records import InputError, file_sha256, lock, publish, read_jsonl, unfinished_folder, write_json
+from isheep.records import InputError, file_sha256, publish, read_jsonl, unfinished_folder, write_json
 from isheep.training import TrainingSettings
 
 RECORD = "training.json"
@@ -52,11 +53,18 @@ def main(arguments: argparse.Namespace) -> None:
 @contextmanager
 def alone(output: Path) -> Iterator[None]:
     """Hold the lock of an output: a job of a killed workflow may still be training it, and is waited for. What was
-    kept for a killed run is removed at the end."""
+    kept for a killed run is removed at the end.
+
+    The output is claimed only then, so that what that job has trained is published, and taken if it is what is asked.
+    """
     folder = unfinished_folder(output)
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w") as file:
-        lock(file, output)
+    file = None
+    while file is None:
+        with suppress(FileNotFoundError):  # the one that was waited for has removed the folder
+            folder.mkdir(parents=True, exist_ok=True)
+            file = open_alone(folder / "lock", output)
+    with file:
+        claim(output)
         yield
         shutil.rmtree(folder, ignore_errors=True)
 
