@@ -11,8 +11,10 @@ sys.path.insert(0, f"{workflow.basedir}/scripts")
 
 from isheep.cluster import explain_ended_jobs, prepare_for_cluster
 from isheep.journal import remove_leftovers
+from isheep.kept_records import keep_records_on_disk
 
 prepare_for_cluster(workflow)
+keep_records_on_disk()
 if workflow.is_main_process:
     remove_leftovers("results")
 

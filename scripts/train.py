@@ -20,11 +20,20 @@ from accelerate.data_loader import SeedableRandomSampler
 from datasets import Dataset, concatenate_datasets
 from peft import LoraConfig
 from torch.utils.data import Sampler
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, set_seed
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    set_seed,
+)
 from transformers.integrations.fsdp import is_fsdp_enabled
 from trl import SFTConfig, SFTTrainer
 
 from isheep import program
+from isheep.durable import sync, sync_entry
 from isheep.identity import read_identity, write_identity
 from isheep.ownership import claim, open_alone
 from isheep.prompts import chat_messages, response_prompt
@@ -33,6 +42,8 @@ from isheep.training import TrainingSettings
 
 RECORD = "training.json"
 """In a trained checkpoint's folder: what was asked for."""
+WHOLE = "whole"
+"""In a saved step's folder: all of the step is on the disk."""
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -115,6 +126,7 @@ def train(arguments: argparse.Namespace, settings: TrainingSettings, asked: dict
         eval_dataset=examples.get("test"),
         processing_class=AutoTokenizer.from_pretrained(arguments.weights),
         peft_config=adapter_settings(settings),
+        callbacks=[KeepSavedSteps()],
     )
     trainer.pairs = len(trainer.train_dataset)
     trainer.train_dataset = whole_batches(trainer.train_dataset, settings.batch_size)
@@ -189,9 +201,22 @@ def whole_batches(dataset: Dataset, batch_size: int) -> Dataset:
     return concatenate_datasets([tokens, Dataset.from_dict(blank, features=tokens.features)])
 
 
+class KeepSavedSteps(TrainerCallback):
+    """Brings each step that was saved to the disk, and then says in its folder that it is whole."""
+
+    def on_save(self, args: SFTConfig, state: TrainerState, control: TrainerControl, **_) -> None:
+        """Called in every process, when it has written its part."""
+        PartialState().wait_for_everyone()
+        if PartialState().is_main_process:
+            folder = Path(args.output_dir, f"checkpoint-{state.global_step}")
+            sync(folder)
+            (folder / WHOLE).touch()
+            sync_entry(folder)
+
+
 def last_saved_step(folder: Path) -> str | None:
-    """The newest step that was saved whole, if any: the trainer's state is the last file that is written of it."""
-    whole = [state.parent for state in folder.glob("checkpoint-*/trainer_state.json")]
+    """The newest step that was saved whole, if any."""
+    whole = [mark.parent for mark in folder.glob(f"checkpoint-*/{WHOLE}")]
     return str(max(whole, key=lambda step: int(step.name.rpartition("-")[2]))) if whole else None
 
 
