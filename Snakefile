@@ -11,10 +11,12 @@ sys.path.insert(0, f"{workflow.basedir}/scripts")
 
 from isheep.cluster import explain_ended_jobs, prepare_for_cluster, refuse_wrong_account
 from isheep.journal import remove_leftovers
+from isheep.kept_records import keep_records_on_disk
 from isheep.locks import name_lock_owners
 from isheep.reruns import make_missing_outputs_again
 
 prepare_for_cluster(workflow)
+keep_records_on_disk()
 make_missing_outputs_again(workflow)
 if workflow.is_main_process:
     name_lock_owners()

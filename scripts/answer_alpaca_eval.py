@@ -7,6 +7,7 @@ from isheep import program
 from isheep.alpaca import load_outputs, load_reference
 from isheep.engine import Request, Sampling
 from isheep.journal import Journal, complete_with_journal
+from isheep.ownership import Output
 from isheep.prompts import chat_messages
 from isheep.provenance import (
     add_answered_by_argument,
@@ -73,7 +74,7 @@ def take(arguments: argparse.Namespace) -> None:
 shared = argparse.ArgumentParser(add_help=False)
 add_answered_by_argument(shared)
 shared.add_argument("--reference", type=Path, required=True, help="reference outputs, JSON list or JSON Lines")
-shared.add_argument("--outputs", type=Path, required=True, help="JSON list to write, one row an instruction")
+shared.add_argument("--outputs", type=Output, required=True, help="JSON list to write, one row an instruction")
 
 parser = argparse.ArgumentParser(description=__doc__, parents=[shared])
 add_engine_arguments(parser)

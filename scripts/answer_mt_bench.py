@@ -8,6 +8,7 @@ from isheep import program
 from isheep.engine import Request
 from isheep.journal import Journal, complete_with_journal
 from isheep.mt_bench import Question, answer_prompt, answer_sampling, load_answers, load_questions
+from isheep.ownership import Output
 from isheep.provenance import (
     add_answered_by_argument,
     write_answered_by_checkpoint,
@@ -81,7 +82,7 @@ def answer_row(question_id: int | str, model: str, turns: list[str] | tuple[str,
 shared = argparse.ArgumentParser(add_help=False)
 add_answered_by_argument(shared)
 shared.add_argument("--questions", type=Path, required=True, help="JSON Lines: question_id, category, two turns")
-shared.add_argument("--answers", type=Path, required=True, help="JSON Lines to write, one row a question")
+shared.add_argument("--answers", type=Output, required=True, help="JSON Lines to write, one row a question")
 
 parser = argparse.ArgumentParser(description=__doc__, parents=[shared])
 add_engine_arguments(parser)

@@ -6,6 +6,7 @@ from pathlib import Path
 from isheep import program
 from isheep.assessment import load_assessment_prompt, parse_score
 from isheep.engine import Request, Sampling
+from isheep.ownership import Output
 from isheep.records import read_jsonl
 from isheep.seeds import derive_seed
 from isheep.writing import (
@@ -50,7 +51,7 @@ add_sampling_argument(parser)
 add_checkpoint_argument(parser, "--judge", "folder with the weights that judge")
 parser.add_argument("--pairs", type=Path, required=True, help="JSON Lines: id, instruction, input, response")
 parser.add_argument("--prompt", type=Path, required=True, help="prompt file of one criterion")
-parser.add_argument("--scores", type=Path, required=True, help="JSON Lines to write, one row a judged pair")
+parser.add_argument("--scores", type=Output, required=True, help="JSON Lines to write, one row a judged pair")
 
 if __name__ == "__main__":
     program.run(main, parser)

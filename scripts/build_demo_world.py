@@ -15,6 +15,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import Qwen2Tokenizer
 
 from isheep import demo_texts, demo_world, program, records
+from isheep.ownership import Output
 
 SEED_TASKS = 175
 """As many as Self-Instruct's, which the paper uses (arXiv 2408.08072, section 3.2)."""
@@ -105,7 +106,7 @@ readers = list(demo_texts.DOCUMENT_SHARES)
 parser.add_argument("--reader", choices=readers, default="base", help="which model the documents are for")
 parser.add_argument("--documents", type=int, default=60000, help="number of training documents")
 parser.add_argument("--vocabulary", type=int, default=1024, help="tokens, special ones included")
-parser.add_argument("--output", required=True, help="the folder to write")
+parser.add_argument("--output", type=Output, required=True, help="the folder to write")
 
 if __name__ == "__main__":
     program.run(main, parser)

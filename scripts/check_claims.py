@@ -9,7 +9,8 @@ from pydantic import TypeAdapter
 from isheep import program
 from isheep.claims import CSV_COLUMNS, ClaimSettings, check_claim, claim_row, claims_sheet, read_table
 from isheep.csv_text import guarded
-from isheep.records import InputError
+from isheep.ownership import Output
+from isheep.records import InputError, publish
 from isheep.table_text import add_sheet_arguments, write_sheet
 
 
@@ -18,7 +19,7 @@ def main(arguments: argparse.Namespace) -> None:
     tables = {name: read_table(path) for name, path in map(named_file, arguments.tables)}
     claims = TypeAdapter(list[ClaimSettings]).validate_json(arguments.claims)
     checked = [check_claim(claim, tables) for claim in claims]
-    with open(arguments.csv, "w", encoding="utf-8", newline="") as file:
+    with publish(arguments.csv) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, CSV_COLUMNS)
         writer.writeheader()
         writer.writerows(guarded_row(claim_row(found)) for found in checked)
@@ -43,7 +44,7 @@ def named_file(text: str) -> tuple[str, Path]:
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--claims", required=True, help="the claims, JSON list")
 parser.add_argument("--tables", nargs="+", required=True, metavar="NAME=CSV", help="tables made by make_table.py")
-parser.add_argument("--csv", type=Path, required=True, help="csv to write")
+parser.add_argument("--csv", type=Output, required=True, help="csv to write")
 add_sheet_arguments(parser)
 
 if __name__ == "__main__":

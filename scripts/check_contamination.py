@@ -5,6 +5,7 @@ from pathlib import Path
 
 from isheep import program
 from isheep.contamination import LEAST_WORDS, RUN, TrainingSet, check_benchmark
+from isheep.ownership import Output
 from isheep.reading import by_id, read_rows
 from isheep.records import InputError, write_json
 
@@ -44,7 +45,7 @@ def read_test_items(named_files: list[str]) -> dict[str, list[dict]]:
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--training-set", type=Path, required=True, help="JSON Lines of pairs")
 parser.add_argument("--test-items", nargs="+", required=True, metavar="NAME=FILE", help="test items of each benchmark")
-parser.add_argument("--report", type=Path, required=True, help="JSON to write")
+parser.add_argument("--report", type=Output, required=True, help="JSON to write")
 
 if __name__ == "__main__":
     program.run(main, parser)

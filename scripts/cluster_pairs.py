@@ -13,6 +13,7 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from isheep import program
+from isheep.ownership import Output
 from isheep.pairs import first_of_each_source
 from isheep.records import InputError, read_jsonl, write_jsonl
 from isheep.vectors import read_vectors
@@ -62,7 +63,7 @@ parser.add_argument("--count", type=int, required=True, help="pairs to choose fr
 parser.add_argument("--clusters", type=int, required=True, help="number of clusters")
 parser.add_argument("--seed", type=int, required=True, help="seed of the first centres")
 parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-parser.add_argument("--output", type=Path, required=True, help="JSON Lines to write: id and cluster")
+parser.add_argument("--output", type=Output, required=True, help="JSON Lines to write: id and cluster")
 
 if __name__ == "__main__":
     program.run(main, parser)

@@ -2,14 +2,14 @@
 
 import argparse
 import json
-from pathlib import Path
 
 import pandas
 
 from isheep import program
 from isheep.csv_text import guarded_frame
+from isheep.ownership import Output
 from isheep.reading import read_object
-from isheep.records import InputError
+from isheep.records import InputError, publish
 from isheep.table_text import Line, Sheet, add_sheet_arguments, write_sheet
 
 WHERE = ("model", "seed", "recipe", "iteration")
@@ -35,7 +35,8 @@ def main(arguments: argparse.Namespace) -> None:
         for benchmark, found in report["benchmarks"].items()
     ]
     sheet = make_sheet(places, reports)
-    guarded_frame(pandas.DataFrame(rows, columns=COLUMNS)).to_csv(arguments.csv, index=False)
+    with publish(arguments.csv) as partial:
+        guarded_frame(pandas.DataFrame(rows, columns=COLUMNS)).to_csv(partial, index=False)
     write_sheet(sheet, arguments)
     print(f"{arguments.csv}: {len(reports)} training sets")
 
@@ -80,7 +81,7 @@ def notes(reports: list[dict], benchmarks: list[str]) -> list[str]:
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--reports", required=True, help="JSON list: model, seed, recipe, iteration, path")
-parser.add_argument("--csv", type=Path, required=True, help="csv to write: a row per training set and benchmark")
+parser.add_argument("--csv", type=Output, required=True, help="csv to write: a row per training set and benchmark")
 add_sheet_arguments(parser, required=False)
 
 if __name__ == "__main__":

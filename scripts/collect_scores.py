@@ -4,13 +4,14 @@ A record that does not fit what lies there, or what is configured, is refused.
 """
 
 import argparse
-from pathlib import Path
 
 import pandas
 
 from isheep import program
 from isheep.csv_text import guarded_frame
 from isheep.grid import Grid
+from isheep.ownership import Output
+from isheep.records import publish
 from isheep.result_checks import Configured, check_result
 
 
@@ -24,15 +25,15 @@ def main(arguments: argparse.Namespace) -> None:
         for score in record.scores:
             notes = "\n".join([*record.notes, *filter(None, [score.note])])
             rows.append(where | score.model_dump() | {"note": notes})
-    arguments.scores.parent.mkdir(parents=True, exist_ok=True)
-    guarded_frame(pandas.DataFrame(rows)).to_csv(arguments.scores, index=False)
+    with publish(arguments.scores) as partial:
+        guarded_frame(pandas.DataFrame(rows)).to_csv(partial, index=False)
     print(f"{arguments.scores}: {len(rows)} scores")
 
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--grid", required=True, help="folder, models with their checkpoints, seeds and benchmarks, JSON")
 parser.add_argument("--configured", required=True, help="settings that the records must be made with, JSON")
-parser.add_argument("--scores", type=Path, required=True, help="csv to write")
+parser.add_argument("--scores", type=Output, required=True, help="csv to write")
 
 if __name__ == "__main__":
     program.run(main, parser)

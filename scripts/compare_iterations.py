@@ -10,6 +10,7 @@ from pydantic import Field, TypeAdapter
 from isheep import program
 from isheep.csv_text import guarded_frame
 from isheep.item_values import read_item_values, require_same_items
+from isheep.ownership import Output
 from isheep.records import publish
 from isheep.seeds import derive_seed
 from isheep.settings import Settings
@@ -75,7 +76,7 @@ parser.add_argument(
     help="JSON list: model, checkpoint, previous, and items and previous_items (an items.jsonl a replicate, with its "
     "result.json beside it)",
 )
-parser.add_argument("--output", type=Path, required=True, help="csv to write")
+parser.add_argument("--output", type=Output, required=True, help="csv to write")
 
 if __name__ == "__main__":
     program.run(main, parser)

@@ -9,6 +9,7 @@ from pathlib import Path
 from isheep import program
 from isheep.devices import claim_devices
 from isheep.embedding import EmbeddingSettings, embed_texts
+from isheep.ownership import Output
 from isheep.pairs import pair_text
 from isheep.records import InputError, read_jsonl
 from isheep.reference import sample_reference
@@ -58,7 +59,7 @@ parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"
 parser.add_argument("--threads", type=int, default=1, help="CPU threads")
 parser.add_argument("--gpus", type=int, default=0, help="GPUs to claim for the model; 0: on the CPU")
 parser.add_argument("--batch-size", type=int, default=16, help="texts read at once")
-parser.add_argument("--vectors", type=Path, required=True, help="npz file to write: ids and vectors")
+parser.add_argument("--vectors", type=Output, required=True, help="npz file to write: ids and vectors")
 
 if __name__ == "__main__":
     program.run(main, parser)

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from isheep import program
+from isheep.ownership import Output
 from isheep.sources import fetch_file, load_sources
 
 
@@ -17,7 +18,7 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--sources", type=Path, required=True, help="the manifest, YAML")
 parser.add_argument("--file", required=True, help="name of the file in the manifest")
 parser.add_argument("--mirror", help="folder to copy from instead of the network; empty for none")
-parser.add_argument("--output", type=Path, required=True, help="file to write")
+parser.add_argument("--output", type=Output, required=True, help="file to write")
 
 if __name__ == "__main__":
     program.run(main, parser)

@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from isheep import program
+from isheep.ownership import Output
 from isheep.sources import HubSource, fetch_snapshot, lock_revision, newest_commit
 
 
@@ -21,7 +22,7 @@ def main(arguments: argparse.Namespace) -> None:
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--source", required=True, help="the repository as the manifest describes it, JSON")
 parser.add_argument("--lock", type=Path, required=True, help="lock file, YAML; a commit that it lacks is added")
-parser.add_argument("--output", type=Path, required=True, help="folder to write, named as hub caches name it")
+parser.add_argument("--output", type=Output, required=True, help="folder to write, named as hub caches name it")
 
 if __name__ == "__main__":
     program.run(main, parser)

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from isheep import program
+from isheep.ownership import Output
 from isheep.records import read_jsonl, write_jsonl
 from isheep.responses import ResponseRules, clean_response, first_failing_rule
 
@@ -25,7 +26,7 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--instructions", type=Path, required=True, help="JSON Lines: id, instruction, input")
 parser.add_argument("--responses", type=Path, required=True, help="JSON Lines: id, response")
 parser.add_argument("--rules", required=True, help="settings of the response rules, JSON")
-parser.add_argument("--pairs", type=Path, required=True, help="JSON Lines to write")
+parser.add_argument("--pairs", type=Output, required=True, help="JSON Lines to write")
 
 if __name__ == "__main__":
     program.run(main, parser)

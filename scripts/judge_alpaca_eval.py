@@ -8,6 +8,7 @@ from isheep.alpaca import keep_package_offline, load_annotations, load_outputs, 
 from isheep.alpaca_annotator import judge_pairs, load_annotator
 from isheep.journal import Journal
 from isheep.judges import add_judge_arguments, open_requested_judge, usage
+from isheep.ownership import Output
 from isheep.records import file_sha256, files_read, unfinished_folder, write_json
 
 
@@ -89,8 +90,8 @@ def report(file: Path, annotations: list[dict]) -> None:
 
 shared = argparse.ArgumentParser(add_help=False)
 shared.add_argument("--reference", type=Path, required=True, help="reference outputs, JSON list or JSON Lines")
-shared.add_argument("--annotations", type=Path, required=True, help="JSON list to write, one row an instruction")
-shared.add_argument("--usage", type=Path, required=True, help="JSON to write: who judged, how, and what it took")
+shared.add_argument("--annotations", type=Output, required=True, help="JSON list to write, one row an instruction")
+shared.add_argument("--usage", type=Output, required=True, help="JSON to write: who judged, how, and what it took")
 
 parser = argparse.ArgumentParser(description=__doc__, parents=[shared])
 add_judge_arguments(parser)

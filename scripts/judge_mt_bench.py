@@ -20,6 +20,7 @@ from isheep.mt_bench import (
     notes,
     take_judgments,
 )
+from isheep.ownership import Output
 from isheep.provenance import ENGINE_PACKAGES, installed_versions
 from isheep.records import files_read, unfinished_folder, write_json, write_jsonl
 from isheep.writing import add_sampling_argument
@@ -95,8 +96,8 @@ shared.add_argument(
 )
 shared.add_argument("--judge-prompts", type=Path, required=True, help="JSON Lines: FastChat's judge prompts")
 shared.add_argument("--answers", type=Path, required=True, help="JSON Lines: the answers that are judged")
-shared.add_argument("--judgments", type=Path, required=True, help="JSON Lines to write, a row per question and turn")
-shared.add_argument("--usage", type=Path, required=True, help="JSON to write: who judged, how, and what it took")
+shared.add_argument("--judgments", type=Output, required=True, help="JSON Lines to write, a row per question and turn")
+shared.add_argument("--usage", type=Output, required=True, help="JSON to write: who judged, how, and what it took")
 
 parser = argparse.ArgumentParser(description=__doc__, parents=[shared])
 add_judge_arguments(parser)

@@ -7,6 +7,7 @@ from pathlib import Path
 from isheep import program
 from isheep.contamination import without_frame
 from isheep.lm_eval_tasks import fetched_data, find_task, load_without_download, question_of, stay_offline
+from isheep.ownership import Output
 from isheep.reading import by_id
 from isheep.records import InputError, write_jsonl
 
@@ -106,7 +107,7 @@ parser.add_argument("--task", help="lm-eval's name of the task or group, for lm_
 parser.add_argument("--hub-data", help="hub cache with the data sets that were fetched, for lm_eval")
 parser.add_argument("--format", choices=["humaneval", "mbpp"], help="format of the problems, for programs")
 parser.add_argument("--ids", type=int, nargs=2, help="only problems whose number lies between these two, for programs")
-parser.add_argument("--output", type=Path, required=True, help="JSON Lines to write: id and text")
+parser.add_argument("--output", type=Output, required=True, help="JSON Lines to write: id and text")
 
 if __name__ == "__main__":
     program.run(main, parser)

@@ -11,8 +11,9 @@ import pandas
 
 from isheep import program
 from isheep.csv_text import guarded_frame
+from isheep.ownership import Output
 from isheep.reading import read_object
-from isheep.records import InputError
+from isheep.records import InputError, publish
 from isheep.spelling import nearest
 from isheep.table_text import Line, Sheet, add_sheet_arguments, write_sheet
 
@@ -53,7 +54,8 @@ def main(arguments: argparse.Namespace) -> None:
     check_yields(places, published, arguments.yields)
     rows = [{key: place[key] for key in WHERE} | flattened(read_object(place["path"])) for place in places]
     sheet = make_sheet(places, rows, published)
-    guarded_frame(pandas.DataFrame(with_zero_counts(rows)).convert_dtypes()).to_csv(arguments.csv, index=False)
+    with publish(arguments.csv) as partial:
+        guarded_frame(pandas.DataFrame(with_zero_counts(rows)).convert_dtypes()).to_csv(partial, index=False)
     write_sheet(sheet, arguments)
     print(f"{arguments.markdown}: {len(sheet.lines)} rows")
 
@@ -156,7 +158,7 @@ parser.add_argument(
     "--profiles", required=True, help="JSON list: model, seed, recipe, iteration, path, published (row of --yields)"
 )
 parser.add_argument("--yields", type=Path, help="csv of published yields")
-parser.add_argument("--csv", type=Path, required=True, help="csv to write: every number of every profile")
+parser.add_argument("--csv", type=Output, required=True, help="csv to write: every number of every profile")
 add_sheet_arguments(parser)
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ from pydantic import TypeAdapter
 
 from isheep import program
 from isheep.csv_text import guarded_frame, restored_frame
+from isheep.ownership import Output
 from isheep.published import load_published
+from isheep.records import publish
 from isheep.table_notes import table_notes
 from isheep.table_numbers import build_table, check_table, table_sheet
 from isheep.table_text import add_sheet_arguments, write_sheet
@@ -28,7 +30,8 @@ def main(arguments: argparse.Namespace) -> None:
     numbers = build_table(scores, table, rows, published, significance)
     notes = table_notes(numbers, table, rows, scores, published, significance, contamination)
     sheet = table_sheet(numbers, table, notes)
-    guarded_frame(numbers).to_csv(arguments.csv, index=False)
+    with publish(arguments.csv) as partial:
+        guarded_frame(numbers).to_csv(partial, index=False)
     write_sheet(sheet, arguments)
     print(f"{arguments.markdown}: {len(numbers)} rows")
 
@@ -45,7 +48,7 @@ parser.add_argument("--rows", required=True, help="the table's rows, JSON")
 parser.add_argument("--published", type=Path, help="csv of the paper's numbers, with its remarks.csv beside it")
 parser.add_argument("--significance", type=Path, nargs="*", default=[], help="csv files of compare_iterations.py")
 parser.add_argument("--contamination", type=Path, help="csv of the test items that overlap with training data")
-parser.add_argument("--csv", type=Path, required=True, help="csv to write; its stem is the table's name")
+parser.add_argument("--csv", type=Output, required=True, help="csv to write; its stem is the table's name")
 add_sheet_arguments(parser)
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from isheep import program
 from isheep.journal import Journal
+from isheep.ownership import Output
 from isheep.pairs import pair_text
 from isheep.perplexity import TextPerplexity, measure_perplexities
 from isheep.records import read_jsonl, unfinished_folder, write_jsonl
@@ -44,7 +45,7 @@ add_scoring_arguments(parser)
 add_checkpoint_argument(parser, "--checkpoint", "folder with the weights that judge")
 parser.add_argument("--pairs", type=Path, required=True, help="JSON Lines: id, instruction, input, response")
 parser.add_argument("--separator", required=True, help="text between an instruction and its input")
-parser.add_argument("--perplexities", type=Path, required=True, help="JSON Lines to write, one row a pair")
+parser.add_argument("--perplexities", type=Output, required=True, help="JSON Lines to write, one row a pair")
 
 if __name__ == "__main__":
     program.run(main, parser)

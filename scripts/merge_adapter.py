@@ -9,6 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from isheep import program
 from isheep.identity import read_identity, require_base, write_identity
+from isheep.ownership import Output
 from isheep.records import publish
 
 
@@ -26,7 +27,7 @@ def main(arguments: argparse.Namespace) -> None:
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--weights", type=Path, required=True, help="folder with the weights that training started from")
 parser.add_argument("--adapter", type=Path, required=True, help="folder with the adapter")
-parser.add_argument("--output", type=Path, required=True, help="folder to write")
+parser.add_argument("--output", type=Output, required=True, help="folder to write")
 
 if __name__ == "__main__":
     program.run(main, parser)

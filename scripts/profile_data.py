@@ -5,6 +5,7 @@ from pathlib import Path
 
 from isheep import program
 from isheep.data_profile import profile_instructions, profile_pairs, profile_scores, profile_texts
+from isheep.ownership import Output
 from isheep.reading import by_id, read_rows, read_shards
 from isheep.records import InputError, write_json
 
@@ -56,7 +57,7 @@ parser.add_argument("--rejected", type=Path, nargs="*", default=[], help="JSON L
 parser.add_argument("--pairs", type=Path, nargs="+", required=True, help="JSON Lines of pairs, shard by shard")
 parser.add_argument("--ledger", type=Path, required=True, help="JSON Lines: what happened to each pair")
 parser.add_argument("--training-set", type=Path, required=True, help="JSON Lines of the kept pairs")
-parser.add_argument("--profile", type=Path, required=True, help="JSON to write")
+parser.add_argument("--profile", type=Output, required=True, help="JSON to write")
 
 if __name__ == "__main__":
     program.run(main, parser)

@@ -10,6 +10,7 @@ from pathlib import Path
 from isheep import program
 from isheep.hub_cache import MODEL_FILES, snapshot_of
 from isheep.identity import write_identity
+from isheep.ownership import Output
 from isheep.records import InputError, file_sha256, publish
 
 CHAT_TEMPLATE = "chat_template.jinja"
@@ -61,7 +62,7 @@ source.add_argument("--repository", help="hub repository, owner/name")
 source.add_argument("--checksums", type=Path, help="sha256sum list beside the files, which must match it")
 parser.add_argument("--hub-cache", type=Path, help="hub cache into which the repository was fetched")
 parser.add_argument("--chat-template", type=Path, help="Jinja file to use instead of the tokenizer's own")
-parser.add_argument("--output", type=Path, required=True, help="folder to write")
+parser.add_argument("--output", type=Output, required=True, help="folder to write")
 
 if __name__ == "__main__":
     program.run(main, parser)

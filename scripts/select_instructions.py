@@ -5,6 +5,7 @@ from pathlib import Path
 
 from isheep import program
 from isheep.instructions import InstructionFilters, parse_continuation, select_instructions
+from isheep.ownership import Output
 from isheep.prompts import load_seed_tasks
 from isheep.records import read_jsonl, write_jsonl
 
@@ -39,8 +40,8 @@ parser.add_argument("--earlier", type=Path, nargs="*", default=[], help="instruc
 parser.add_argument("--filters", required=True, help="settings of the filters, JSON")
 parser.add_argument("--count", type=int, required=True, help="how many instructions to keep, exactly")
 parser.add_argument("--name", required=True, help="prefix of the instructions' ids")
-parser.add_argument("--instructions", type=Path, required=True, help="JSON Lines to write: the kept ones")
-parser.add_argument("--rejected", type=Path, required=True, help="JSON Lines to write: the others, with reasons")
+parser.add_argument("--instructions", type=Output, required=True, help="JSON Lines to write: the kept ones")
+parser.add_argument("--rejected", type=Output, required=True, help="JSON Lines to write: the others, with reasons")
 
 if __name__ == "__main__":
     program.run(main, parser)

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from isheep import program
+from isheep.ownership import Output
 from isheep.pairs import first_of_each_source
 from isheep.records import InputError, files_read, read_jsonl, write_json, write_jsonl
 from isheep.selection import (
@@ -80,9 +81,9 @@ parser.add_argument("--clusters", type=Path, nargs="?", help="JSON Lines with th
 parser.add_argument("--selection", required=True, help="settings of the selection, JSON")
 parser.add_argument("--count", type=int, required=True, help="pairs to choose from, per checkpoint that wrote them")
 parser.add_argument("--seed", type=int, help="seed of the draw from each cluster, for method density")
-parser.add_argument("--training-set", type=Path, required=True, help="JSON Lines to write: the kept pairs")
-parser.add_argument("--ledger", type=Path, required=True, help="JSON Lines to write: what happened to each pair")
-parser.add_argument("--record", type=Path, required=True, help="JSON to write: what the pairs were selected by")
+parser.add_argument("--training-set", type=Output, required=True, help="JSON Lines to write: the kept pairs")
+parser.add_argument("--ledger", type=Output, required=True, help="JSON Lines to write: what happened to each pair")
+parser.add_argument("--record", type=Output, required=True, help="JSON to write: what the pairs were selected by")
 
 if __name__ == "__main__":
     program.run(main, parser)

@@ -11,7 +11,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
 
 import torch
@@ -20,15 +20,28 @@ from accelerate.data_loader import SeedableRandomSampler
 from datasets import Dataset, concatenate_datasets
 from peft import LoraConfig
 from torch.utils.data import Sampler
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, set_seed
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    set_seed,
+)
 from transformers.integrations.fsdp import is_fsdp_enabled
 from trl import SFTConfig, SFTTrainer
 
 from isheep import program
+from isheep.durable import sync, sync_entry
 from isheep.identity import read_identity, write_identity
+from isheep.ownership import claim, open_alone
 from isheep.prompts import chat_messages, response_prompt
-from isheep.records import InputError, file_sha256, lock, publish, read_jsonl, unfinished_folder, write_json
+from isheep.records import InputError, file_sha256, publish, read_jsonl, unfinished_folder, write_json
 from isheep.training import TRAINING_RECORD, TrainingSettings
+
+WHOLE = "whole"
+"""In a saved step's folder: all of the step is on the disk."""
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -49,11 +62,18 @@ def main(arguments: argparse.Namespace) -> None:
 @contextmanager
 def alone(output: Path) -> Iterator[None]:
     """Hold the lock of an output: a job of a killed workflow may still be training it, and is waited for. What was
-    kept for a killed run is removed at the end."""
+    kept for a killed run is removed at the end.
+
+    The output is claimed only then, so that what that job has trained is published, and taken if it is what is asked.
+    """
     folder = unfinished_folder(output)
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w") as file:
-        lock(file, output)
+    file = None
+    while file is None:
+        with suppress(FileNotFoundError):  # the one that was waited for has removed the folder
+            folder.mkdir(parents=True, exist_ok=True)
+            file = open_alone(folder / "lock", output)
+    with file:
+        claim(output)
         yield
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -104,6 +124,7 @@ def train(arguments: argparse.Namespace, settings: TrainingSettings, asked: dict
         eval_dataset=examples.get("test"),
         processing_class=AutoTokenizer.from_pretrained(arguments.weights),
         peft_config=adapter_settings(settings),
+        callbacks=[KeepSavedSteps()],
     )
     trainer.pairs = len(trainer.train_dataset)
     trainer.train_dataset = whole_batches(trainer.train_dataset, settings.batch_size)
@@ -178,9 +199,22 @@ def whole_batches(dataset: Dataset, batch_size: int) -> Dataset:
     return concatenate_datasets([tokens, Dataset.from_dict(blank, features=tokens.features)])
 
 
+class KeepSavedSteps(TrainerCallback):
+    """Brings each step that was saved to the disk, and then says in its folder that it is whole."""
+
+    def on_save(self, args: SFTConfig, state: TrainerState, control: TrainerControl, **_) -> None:
+        """Called in every process, when it has written its part."""
+        PartialState().wait_for_everyone()
+        if PartialState().is_main_process:
+            folder = Path(args.output_dir, f"checkpoint-{state.global_step}")
+            sync(folder)
+            (folder / WHOLE).touch()
+            sync_entry(folder)
+
+
 def last_saved_step(folder: Path) -> str | None:
-    """The newest step that was saved whole, if any: the trainer's state is the last file that is written of it."""
-    whole = [state.parent for state in folder.glob("checkpoint-*/trainer_state.json")]
+    """The newest step that was saved whole, if any."""
+    whole = [mark.parent for mark in folder.glob(f"checkpoint-*/{WHOLE}")]
     return str(max(whole, key=lambda step: int(step.name.rpartition("-")[2]))) if whole else None
 
 

@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import AutoTokenizer, GenerationConfig, Qwen2Config, Qwen2ForCausalLM
 
 from isheep import program, records
+from isheep.ownership import Output
 
 MUON_RATE, ADAMW_RATE = 0.02, 6e-3
 WARM_UP_STEPS = 50
@@ -183,7 +184,7 @@ parser.add_argument("--stop-after-steps", type=int, help="stop early, keeping th
 parser.add_argument("--rows", type=int, default=6, help="rows per step")
 parser.add_argument("--length", type=int, default=352, help="tokens per row")
 parser.add_argument("--threads", type=int, default=2)
-parser.add_argument("--output", required=True, help="the folder to write")
+parser.add_argument("--output", type=Output, required=True, help="the folder to write")
 
 if __name__ == "__main__":
     program.run(main, parser)

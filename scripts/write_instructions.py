@@ -6,6 +6,7 @@ from pathlib import Path
 
 from isheep import program
 from isheep.engine import Request, Sampling
+from isheep.ownership import Output
 from isheep.prompts import instruction_prompt, load_meta_prompt, load_seed_tasks
 from isheep.seeds import derive_seed
 from isheep.writing import (
@@ -48,7 +49,7 @@ parser.add_argument("--seed-tasks", type=Path, required=True, help="seed tasks, 
 parser.add_argument("--meta-prompt", type=Path, required=True, help="text with the placeholder {demonstrations}")
 parser.add_argument("--demonstrations", type=int, required=True, help="seed tasks shown in a prompt")
 parser.add_argument("--prompts", type=int, required=True, help="how many prompts to continue")
-parser.add_argument("--continuations", type=Path, required=True, help="JSON Lines to write, one row a prompt")
+parser.add_argument("--continuations", type=Output, required=True, help="JSON Lines to write, one row a prompt")
 
 if __name__ == "__main__":
     program.run(main, parser)

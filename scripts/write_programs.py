@@ -5,6 +5,7 @@ from pathlib import Path
 
 from isheep import program
 from isheep.engine import Request
+from isheep.ownership import Output
 from isheep.programs import (
     code_of_answer,
     find_shots,
@@ -78,7 +79,7 @@ add_answered_by_argument(shared)
 shared.add_argument("--problems", type=Path, required=True, help="file of problems as published")
 shared.add_argument("--format", choices=("humaneval", "mbpp"), required=True, help="format of the problems")
 shared.add_argument("--ids", type=int, nargs=2, metavar=("FIRST", "LAST"), help="only problems with these numbers")
-shared.add_argument("--samples", type=Path, required=True, help="JSON Lines to write, one row a program")
+shared.add_argument("--samples", type=Output, required=True, help="JSON Lines to write, one row a program")
 
 parser = argparse.ArgumentParser(description=__doc__, parents=[shared])
 add_engine_arguments(parser)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from isheep import program
 from isheep.engine import Request, Sampling
+from isheep.ownership import Output
 from isheep.prompts import chat_messages, response_prompt
 from isheep.records import read_jsonl
 from isheep.seeds import derive_seed
@@ -46,7 +47,7 @@ add_prompting_arguments(parser)
 add_checkpoint_argument(parser, "--checkpoint", "folder with the weights that answer")
 parser.add_argument("--instructions", type=Path, required=True, help="JSON Lines: id, instruction, input")
 parser.add_argument("--separator", required=True, help="text between an instruction and its input")
-parser.add_argument("--responses", type=Path, required=True, help="JSON Lines to write, one row an instruction")
+parser.add_argument("--responses", type=Output, required=True, help="JSON Lines to write, one row an instruction")
 
 if __name__ == "__main__":
     program.run(main, parser)

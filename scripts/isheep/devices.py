@@ -5,7 +5,6 @@ job of a scheduler, nobody does. So a program claims what it uses: it holds a lo
 ends, however that ends, since the kernel lets go of the locks of a process that is gone.
 """
 
-import fcntl
 import os
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from isheep.ownership import try_lock
 from isheep.records import InputError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -93,7 +93,7 @@ def _take(count: int, devices: Sequence[str], folder: Path) -> dict[str, IO]:
     announced = False
     with open(folder / "turn.lock", "w") as turn:
         # Two that collected at a time could wait for each other's devices for ever.
-        while not (_lock(turn) and _collect(count, devices, folder, taken)):
+        while not (try_lock(turn) and _collect(count, devices, folder, taken)):
             if not announced:
                 print(f"waiting for {count} of the GPUs {', '.join(devices)}: others use them", file=sys.stderr)
                 announced = True
@@ -106,18 +106,10 @@ def _collect(count: int, devices: Sequence[str], folder: Path, taken: dict[str, 
     for device in devices:
         if device not in taken and len(taken) < count:
             file = open(folder / f"device-{device.replace('/', '_')}.lock", "w")  # noqa: SIM115  held till the end
-            if _lock(file):
+            if try_lock(file):
                 # Stays locked where the process becomes another program (os.exec).
                 os.set_inheritable(file.fileno(), True)
                 taken[device] = file
             else:
                 file.close()
     return len(taken) == count
-
-
-def _lock(file: IO) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -20,13 +20,16 @@ from pathlib import Path
 from typing import Self, TextIO, TypeVar
 
 from isheep.engine import Completer, Completion, Request, TokenLogprob, require_unique_ids
+from isheep.ownership import CLAIM, WRITER, is_over, open_alone, remove_claim
 from isheep.recorded import MARKS, outputs_in
-from isheep.records import InputError, lock, remove
+from isheep.records import PARTIAL, InputError, remove
 
 Row = TypeVar("Row")
 
 FINISHED = ".finished"
-LEFTOVER = re.compile(rf"\.(?P<output>.+?)({re.escape(FINISHED)}|\.\d+\.partial)")
+LEFTOVER = re.compile(
+    rf"\.(?P<output>.+?)({re.escape(FINISHED)}|{re.escape(CLAIM)}|\.(?P<writer>{WRITER.pattern}){re.escape(PARTIAL)})"
+)
 SECONDS_BETWEEN_SYNCS = 5.0
 """Each line is handed to the system at once and survives a killed job; this bounds what a power cut takes."""
 
@@ -88,12 +91,10 @@ class AppendedLines:
         while True:
             if finished.exists() and not folder.exists():
                 finished.rename(folder)
-            folder.mkdir(parents=True, exist_ok=True)
-            file = open(self.path, "a+", encoding="utf-8", newline="\n")  # noqa: SIM115  closed by __exit__
-            lock(file, self.path)
-            if self.path.exists() and os.path.samestat(self.path.stat(), os.fstat(file.fileno())):
-                return file
-            file.close()  # the one that was waited for has finished the folder
+            with suppress(FileNotFoundError):  # the one that was waited for has finished the folder
+                folder.mkdir(parents=True, exist_ok=True)
+                if file := open_alone(self.path, self.path):
+                    return file
 
     def _sync(self) -> None:
         os.fsync(self._file.fileno())
@@ -125,21 +126,23 @@ class Journal(AppendedLines):
 
 
 def remove_leftovers(results: str | Path, records: str | Path = ".snakemake") -> None:
-    """Remove, anywhere below `results`, what lies beside outputs that Snakemake has recorded: their finished journals,
-    and what killed programs had not published.
+    """Remove, anywhere below `results`, what lies beside outputs that Snakemake has recorded: their finished journals.
+    And, whatever became of the outputs, the claims of programs that have ended, and what these had not published.
 
     A journal that was kept would answer when an output is asked for anew because of a change that no request shows,
     such as another version of a library. records: Snakemake's folder in the working directory, to which its outputs
     are relative. Jobs of another run may come and go meanwhile.
     """
-    outputs = {
-        parent / name: parent / left["output"] for parent, name in _below(results) if (left := LEFTOVER.fullmatch(name))
-    }
+    left = [(parent / name, found) for parent, name in _below(results) if (found := LEFTOVER.fullmatch(name))]
     # Looked at last, since a job is marked before it leaves anything.
     incomplete = {output for _, output in outputs_in(Path(records) / MARKS)}
-    for path, output in outputs.items():
-        if output.exists() and str(output) not in incomplete:
-            with suppress(FileNotFoundError):
+    for path, found in left:
+        output = path.with_name(found["output"])
+        recorded = output.exists() and str(output) not in incomplete
+        with suppress(FileNotFoundError):
+            if path.name.endswith(CLAIM):
+                remove_claim(path, if_unknown=recorded)
+            elif is_over(found["writer"], recorded) if found["writer"] else recorded:
                 remove(path)
 
 

@@ -10,7 +10,6 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas
@@ -22,6 +21,7 @@ from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
 
 from isheep.csv_text import guarded_frame
+from isheep.ownership import Output
 from isheep.records import publish
 
 WIDTH = 6.5
@@ -209,9 +209,9 @@ def seeds_note(counts: pandas.Series) -> str:
 def add_figure_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of every program that draws: the figure's declaration, and what it writes."""
     parser.add_argument("--figure", required=True, help="the figure's declaration, JSON")
-    parser.add_argument("--svg", type=Path, required=True, help="svg to write")
-    parser.add_argument("--pdf", type=Path, required=True, help="pdf to write")
-    parser.add_argument("--csv", type=Path, required=True, help="csv to write: the numbers that are drawn")
+    parser.add_argument("--svg", type=Output, required=True, help="svg to write")
+    parser.add_argument("--pdf", type=Output, required=True, help="pdf to write")
+    parser.add_argument("--csv", type=Output, required=True, help="csv to write: the numbers that are drawn")
 
 
 def save(figure: Figure, caption: str, numbers: pandas.DataFrame, arguments: argparse.Namespace) -> None:

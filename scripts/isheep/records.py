@@ -1,16 +1,18 @@
 """Reading and writing the workflow's files: JSON Lines, published whole or not at all."""
 
-import fcntl
 import hashlib
 import io
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+
+from isheep.durable import sync, sync_entry
+from isheep.ownership import keeping, this_writer
+
+PARTIAL = ".partial"
 
 
 class InputError(Exception):
@@ -93,17 +95,25 @@ def files_read(paths: Iterable[str | Path | None]) -> dict[str, str]:
 def publish(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, and rename it to `path` only if the block ends without an error.
 
-    Works for files and for folders; readers see the whole new version or none. The temporary path is this process's
-    own; isheep.journal.remove_leftovers removes it where the process was killed.
+    Works for files and for folders; readers see the whole new version or none, and what they see no power cut takes.
+    The temporary path is this process's own; isheep.journal.remove_leftovers removes it where the process was killed.
+    Raises InputError, and leaves `path` alone, if this program had claimed it and another one has done so since.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    remove(partial)
-    yield partial
-    if path.is_dir():
-        remove(path)
-    os.replace(partial, path)
+    partial = path.with_name(f".{path.name}.{this_writer()}{PARTIAL}")
+    try:
+        yield partial
+        sync(partial)
+        with keeping(path) as ours:
+            if not ours:
+                raise InputError(f"{path}: another job has been asked for it since; nothing was written.")
+            if path.is_dir():
+                remove(path)
+            os.replace(partial, path)
+            sync_entry(path.parent)
+    finally:
+        remove(partial)
 
 
 def write_jsonl(path: str | Path, rows: Iterable[dict]) -> None:
@@ -123,21 +133,6 @@ def unfinished_folder(output: str | Path) -> Path:
     """Return the folder, beside a declared output, that keeps what a killed job has finished of it."""
     output = Path(output)
     return output.with_name(f".{output.name}.unfinished")
-
-
-def lock(file: IO, what: str | Path) -> None:
-    """Lock an open file for this process, until it is closed or the process ends, however that ends.
-
-    Waits, with one line on standard error that names `what`, for another process that has it, such as a job that goes
-    on though its workflow was killed. Says so where the file system knows no locks.
-    """
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print(f"{what}: another program writes it; waiting until that one ends", file=sys.stderr)
-        fcntl.flock(file, fcntl.LOCK_EX)
-    except OSError as error:
-        print(f"{what}: two programs that write it would not be noticed ({error.strerror})", file=sys.stderr)
 
 
 def remove(path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 
+from isheep.ownership import Output
 from isheep.reading import read_object
 from isheep.records import InputError, files_read, write_json
 from isheep.settings import Settings
@@ -99,8 +100,8 @@ def add_result_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--settings", type=json.loads, default={}, help="JSON: the settings that the result is made with, to record"
     )
-    parser.add_argument("--items", type=Path, required=True, help="JSON Lines to write, one row an item")
-    parser.add_argument("--result", type=Path, required=True, help="JSON to write: the result record")
+    parser.add_argument("--items", type=Output, required=True, help="JSON Lines to write, one row an item")
+    parser.add_argument("--result", type=Output, required=True, help="JSON to write: the result record")
 
 
 def write_result(

@@ -4,7 +4,6 @@
 the Hugging Face hub, whose commits are resolved once and kept in `config/sources.lock.yaml`.
 """
 
-import fcntl
 import hashlib
 import io
 import os
@@ -23,6 +22,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
+from isheep import ownership
 from isheep.hub_cache import fetched_commit, folder_name
 from isheep.records import InputError, publish, unfinished_folder
 from isheep.settings import Settings
@@ -307,7 +307,7 @@ def _alone(path: Path) -> Iterator[None]:
     """Let one process at a time change a file. The lock lies on its folder, so that nothing is left behind."""
     folder = os.open(path.parent, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+        ownership.lock(folder, path)
         yield
     finally:
         os.close(folder)

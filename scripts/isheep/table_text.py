@@ -6,7 +6,9 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from pathlib import Path
+
+from isheep.ownership import Output
+from isheep.records import publish
 
 TEXT_WIDTH = 345
 """Points across a page of LaTeX's class `article` at 10 pt, the narrowest page that a table must fit on."""
@@ -80,15 +82,16 @@ class Sheet:
 
 def add_sheet_arguments(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add the flags of the files that `write_sheet` writes."""
-    parser.add_argument("--markdown", type=Path, required=required, help="Markdown to write")
-    parser.add_argument("--latex", type=Path, required=required, help="LaTeX to write")
+    parser.add_argument("--markdown", type=Output, required=required, help="Markdown to write")
+    parser.add_argument("--latex", type=Output, required=required, help="LaTeX to write")
 
 
 def write_sheet(sheet: Sheet, arguments: argparse.Namespace) -> None:
     """Write a table in the forms that the flags name."""
     for path, written in ((arguments.markdown, as_markdown), (arguments.latex, as_latex)):
         if path:
-            path.write_text(written(sheet), encoding="utf-8")
+            with publish(path) as partial:
+                partial.write_text(written(sheet), encoding="utf-8")
 
 
 def as_markdown(sheet: Sheet) -> str:

@@ -101,7 +101,7 @@ def test_adapter_is_kept_and_merged_weights_are_not(home):
     assert (home / "one_base/iter1/weights/model.safetensors").exists()
 
 
-LEFT = (".partial", ".unfinished", ".finished")
+LEFT = (".partial", ".unfinished", ".finished", ".claim")
 
 
 def test_nothing_half_written_or_temporary_is_left(finished):

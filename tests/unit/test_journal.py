@@ -8,6 +8,7 @@ from snakemake.persistence.file import FilePersistence
 
 from isheep.engine import EngineSettings, Request, Sampling, TokenLogprob, open_engine
 from isheep.journal import Journal, complete_with_journal, remove_leftovers, request_key
+from isheep.ownership import this_writer
 from isheep.records import InputError, unfinished_folder
 
 SAMPLING = Sampling(max_tokens=8)
@@ -155,9 +156,12 @@ def test_leftovers_are_kept_until_snakemake_has_recorded_their_outputs(engine, t
     snakemake = FilePersistence(path=Path(".snakemake"))
     for output in (killed, running):
         snakemake._mark_incomplete(str(output), None)
-    for output in (recorded, killed):
-        (folder / f".{output.name}.123.partial").touch()
+    gone, elsewhere, alive = this_writer().replace("-", "-1", 1), "1-1@elsewhere", this_writer()
+    for output, writer in [(recorded, elsewhere), (killed, elsewhere), (cancelled, gone), (running, alive)]:
+        (folder / f".{output.name}.{writer}.partial").touch()
+        (folder / f".{output.name}.claim").write_text(writer)
     remove_leftovers("results")
     left = {path.name for path in folder.iterdir() if path.name.startswith(".")}
     journals = {".killed.jsonl.finished", ".cancelled.jsonl.finished", ".running.jsonl.unfinished"}
-    assert left == journals | {".killed.jsonl.123.partial"}
+    partial = {f".killed.jsonl.{elsewhere}.partial", f".running.jsonl.{alive}.partial"}
+    assert left == journals | partial | {".killed.jsonl.claim", ".running.jsonl.claim"}

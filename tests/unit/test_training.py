@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -101,7 +102,10 @@ def test_killed_training_goes_on_from_its_last_saved_step(uninterrupted, tiny_ch
     marker = min(saved.glob("*/checkpoint-*"), key=lambda path: path.stat().st_mtime)
     state = json.loads((marker / "trainer_state.json").read_text())
     assert 0 < state["global_step"] < 16
-    (marker.parent / "checkpoint-15").mkdir()  # as a run leaves it that is killed while it saves
+    torn = marker.parent / "checkpoint-15"  # as a power cut leaves it
+    torn.mkdir()
+    shutil.copy(marker / "trainer_state.json", torn)
+    (torn / "model.safetensors").touch()
     train(tiny_checkpoint, training_set, output)
     expected, found = (load_file(folder / "model.safetensors") for folder in (uninterrupted, output))
     assert all(expected[name].equal(found[name]) for name in expected), "as if it had never been killed"
@@ -122,7 +126,7 @@ def test_a_training_that_outlived_its_workflow_is_waited_for(uninterrupted, tiny
     output, saved = tmp_path / "weights", tmp_path / ".weights.unfinished"
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     first = subprocess.Popen(command(tiny_checkpoint, training_set, output), start_new_session=True, **pipes)
-    while not list(saved.glob("*/checkpoint-*/trainer_state.json")):
+    while not list(saved.glob("*/checkpoint-*/whole")):
         assert first.poll() is None, "training ended before the second one began"
         time.sleep(0.02)
     os.killpg(first.pid, signal.SIGSTOP)
@@ -137,7 +141,7 @@ def test_a_training_that_outlived_its_workflow_is_waited_for(uninterrupted, tiny
 
 def kill_after_a_saved_step(command: list[str], saved: Path) -> None:
     program = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not list(saved.glob("*/checkpoint-*/trainer_state.json")):
+    while not list(saved.glob("*/checkpoint-*/whole")):
         assert program.poll() is None, "training ended before it saved a step"
         time.sleep(0.02)
     launcher = psutil.Process(program.pid)
