@@ -1,25 +1,55 @@
 """Join instructions and responses to pairs, and name the response rule that a pair breaks, if any."""
 
 import argparse
+from collections import Counter
+from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 
 from isheep import program
 from isheep.ownership import Output
-from isheep.records import read_jsonl, write_jsonl
+from isheep.reading import iterate_rows
+from isheep.records import InputError, write_jsonl
 from isheep.responses import ResponseRules, clean_response, first_failing_rule
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Write every pair, with the name of the first rule that it breaks or null."""
     rules = ResponseRules.model_validate_json(arguments.rules)
-    responses = {row["id"]: row["response"] for row in read_jsonl(arguments.responses)}
-    pairs = []
-    for row in read_jsonl(arguments.instructions):
-        response = clean_response(responses[row["id"]])
+    counts = Counter()
+
+    def pair(row: dict, response: str) -> dict:
+        response = clean_response(response)
         broken = first_failing_rule(row["instruction"], row["input"], response, rules)
-        pairs.append(row | {"response": response, "rejected_by": broken})
-    write_jsonl(arguments.pairs, pairs)
-    print(f"{arguments.pairs}: {sum(pair['rejected_by'] is None for pair in pairs)} of {len(pairs)} break no rule")
+        counts["unbroken"] += broken is None
+        counts["all"] += 1
+        return row | {"response": response, "rejected_by": broken}
+
+    answers = answered(arguments.instructions, arguments.responses)
+    write_jsonl(arguments.pairs, (pair(row, response) for row, response in answers))
+    print(f"{arguments.pairs}: {counts['unbroken']} of {counts['all']} break no rule")
+
+
+def answered(instructions: Path, responses: Path) -> Iterator[tuple[dict, str]]:
+    """Yield each instruction with its response, reading both files side by side.
+
+    Raises InputError where the responses are not those of the instructions in the same order.
+    """
+    both = zip_longest(
+        iterate_rows(instructions, "id", "instruction", "input"), iterate_rows(responses, "id", "response")
+    )
+    for line, (row, response) in enumerate(both, start=1):
+        asked, found = (each and each["id"] for each in (row, response))
+        if asked != found:
+            raise InputError(
+                f"{responses}: line {line} {_of(found)}, but line {line} of {instructions} {_of(asked)}; write the "
+                "responses to these instructions again."
+            )
+        yield row, response["response"]
+
+
+def _of(id: str | None) -> str:
+    return "is missing" if id is None else f"is of {id!r}"
 
 
 parser = argparse.ArgumentParser(description=__doc__)

@@ -1,13 +1,15 @@
 """Select a training set from the pairs that a checkpoint wrote, and account for every one of them."""
 
 import argparse
+import sys
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 from isheep import program
 from isheep.ownership import Output
 from isheep.pairs import first_of_each_source
-from isheep.records import InputError, files_read, read_jsonl, write_json, write_jsonl
+from isheep.records import InputError, files_read, iterate_jsonl, write_json, write_jsonl
 from isheep.selection import (
     METHODS_WITH_CLUSTERS,
     METHODS_WITH_PERPLEXITIES,
@@ -21,15 +23,25 @@ def main(arguments: argparse.Namespace) -> None:
     """Write the training set and the ledger."""
     settings = SelectionSettings.model_validate_json(arguments.selection)
     check_flags(arguments, settings)
-    pairs = [pair for path in arguments.pairs for pair in read_jsonl(path)]
-    pairs = first_of_each_source(pairs, arguments.count)
-    kept, ledger = select_pairs(pairs, read_measurements(arguments), settings, arguments.seed)
+    pairs = [{"id": pair["id"], "rejected_by": shared(pair["rejected_by"])} for pair in choices(arguments)]
+    _, ledger = select_pairs(pairs, read_measurements(arguments), settings, arguments.seed)
     write_jsonl(arguments.ledger, ledger)
-    write_jsonl(arguments.training_set, kept)
+    both = zip(choices(arguments), ledger, strict=True)
+    write_jsonl(arguments.training_set, (pair for pair, entry in both if entry["kept"]))
     write_json(arguments.record, selection_record(arguments))
     reasons = Counter(entry["reason"] for entry in ledger if not entry["kept"])
     rejected = "".join(f", {reason} {count}" for reason, count in reasons.most_common())
-    print(f"{arguments.training_set}: {len(kept)} of {len(pairs)} pairs kept{rejected}")
+    print(f"{arguments.training_set}: {len(ledger) - reasons.total()} of {len(ledger)} pairs kept{rejected}")
+
+
+def choices(arguments: argparse.Namespace) -> Iterator[dict]:
+    """Yield the pairs to choose from as their files have them: texts are read a second time rather than held."""
+    return first_of_each_source((pair for path in arguments.pairs for pair in iterate_jsonl(path)), arguments.count)
+
+
+def shared(name: str | None) -> str | None:
+    """Return one object for all equal names, which every row has anew where it is read."""
+    return name and sys.intern(name)
 
 
 def check_flags(arguments: argparse.Namespace, settings: SelectionSettings) -> None:
@@ -51,14 +63,14 @@ def read_measurements(arguments: argparse.Namespace) -> Measurements:
     """Read all that was measured of the pairs."""
     scores = defaultdict(dict)
     for path in arguments.scores:
-        for row in read_jsonl(path):
-            scores[row["id"]][row["criterion"]] = row["score"]
+        for row in iterate_jsonl(path):
+            scores[row["id"]][shared(row["criterion"])] = row["score"]
     perplexities = {
         row["id"]: {"response": row["response_perplexity"], "pair": row["pair_perplexity"]}
         for path in arguments.perplexities
-        for row in read_jsonl(path)
+        for row in iterate_jsonl(path)
     }
-    clusters = {row["id"]: row["cluster"] for row in read_jsonl(arguments.clusters)} if arguments.clusters else {}
+    clusters = {row["id"]: row["cluster"] for row in iterate_jsonl(arguments.clusters)} if arguments.clusters else {}
     return Measurements(scores, perplexities, clusters)
 
 

@@ -14,7 +14,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Self, TextIO, TypeVar
@@ -42,39 +42,50 @@ class AppendedLines:
     def __init__(self, path: Path):
         self.path = path
 
-    def read_rows(self, parse: Callable[[dict], Row]) -> list[Row]:
-        """Every line's object through `parse`, from inside the `with` block. Cuts a torn last line off the file.
+    def read_rows(self, parse: Callable[[dict], Row]) -> Iterator[Row]:
+        """Yield every line's object through `parse`, from inside the `with` block; read to its end, the file has lost a
+        torn last line.
 
         Raises InputError, naming the line, if another line is damaged, which includes that `parse` raises
         ValueError, KeyError, TypeError or AttributeError: no crash of a job leaves that behind.
         """
+        return (row for _, row in self._read_placed_rows(parse))
+
+    def append_row(self, row: dict) -> int:
+        """Add one line, and return the byte where it begins; it is on its way to the disk when this returns."""
+        start = self._file.buffer.seek(0, os.SEEK_END)
+        self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        self._file.flush()
+        if time.monotonic() - self._synced > SECONDS_BETWEEN_SYNCS:
+            self._sync()
+        return start
+
+    def read_row(self, start: int) -> dict:
+        """Return the object of the line that begins at this byte, from inside the `with` block."""
+        self._file.buffer.seek(start)
+        return json.loads(self._file.buffer.readline())
+
+    def _read_placed_rows(self, parse: Callable[[dict], Row]) -> Iterator[tuple[int, Row]]:
+        """Yield what `read_rows` does, each with the byte where its line begins."""
         # Not by its path: one that was waited for may put the folder aside only now.
-        self._file.seek(0)
-        lines = self._file.buffer.read().splitlines(keepends=True)
-        found, size = [], 0
+        lines = self._file.buffer
+        lines.seek(0)
+        start = 0
         for number, line in enumerate(lines, start=1):
             try:
                 row = parse(json.loads(line))
             except (ValueError, KeyError, TypeError, AttributeError):
-                if number < len(lines):
+                if following := sum(1 for _ in lines):
                     raise InputError(
-                        f"{self.path}: line {number} of {len(lines)} is damaged; remove the folder to write "
+                        f"{self.path}: line {number} of {number + following} is damaged; remove the folder to write "
                         "its texts again."
                     ) from None
                 break
             if not line.endswith(b"\n"):
                 break
-            found.append(row)
-            size += len(line)
-        self._file.truncate(size)
-        return found
-
-    def append_row(self, row: dict) -> None:
-        """Add one line; it is on its way to the disk when this returns."""
-        self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        self._file.flush()
-        if time.monotonic() - self._synced > SECONDS_BETWEEN_SYNCS:
-            self._sync()
+            yield start, row
+            start += len(line)
+        self._file.truncate(start)
 
     def __enter__(self) -> Self:
         self._file = self._open_alone()
@@ -112,9 +123,20 @@ class Journal(AppendedLines):
         """Key → the fields of a Completion but its id. Raises InputError as `read_rows` does."""
         return dict(self.read_rows(lambda row: (row.pop("key"), row)))
 
-    def append(self, key: str, completion: Completion) -> None:
-        """Add one finished completion; it is on its way to the disk when this returns."""
-        self.append_row({"key": key, **to_row(completion)})
+    def index(self) -> dict[str, int]:
+        """Key → the byte where its line begins, which `find` takes. Raises InputError as `read_rows` does."""
+        return {key: start for start, key in self._read_placed_rows(lambda row: row["key"])}
+
+    def find(self, start: int, id: str) -> Completion:
+        """Return the completion whose line begins at this byte, for the request of this id."""
+        row = self.read_row(start)
+        del row["key"]
+        return from_row(id, row)
+
+    def append(self, key: str, completion: Completion) -> int:
+        """Add one finished completion, and return the byte where its line begins; it is on its way to the disk when
+        this returns."""
+        return self.append_row({"key": key, **to_row(completion)})
 
     def finish(self) -> None:
         """Put the folder aside, until it is entered again: to be called after the job's output was published."""
@@ -154,22 +176,29 @@ def _below(folder: str | Path) -> Iterator[tuple[Path, str]]:
 
 
 def complete_with_journal(engine: Completer, requests: Sequence[Request], folder: str | Path) -> list[Completion]:
-    """Return the completions in the order of `requests`, asking the engine only for those not in the journal.
+    """Return the completions in the order of `requests`, as `completed` finds or makes them."""
+    with completed(engine, requests, folder) as completions:
+        return list(completions)
 
-    Requests that are equal but for their ids have one text, and are asked once. Raises InputError as
-    `Engine.complete` and `Journal.read` do.
+
+@contextmanager
+def completed(engine: Completer, requests: Sequence[Request], folder: str | Path) -> Iterator[Iterator[Completion]]:
+    """Complete all requests, and give their completions in the order of `requests`, each read from the journal then.
+
+    The engine is asked only for those not in the journal. Requests that are equal but for their ids have one text, and
+    are asked once. Raises InputError as `Engine.complete` and `AppendedLines.read_rows` do.
     """
     require_unique_ids(requests)
-    keys = {request.id: request_key(engine.identity, request) for request in requests}
+    keys = [request_key(engine.identity, request) for request in requests]
     with Journal(folder) as journal:
-        done = journal.read()
-        missing = {keys[request.id]: request for request in requests if keys[request.id] not in done}
+        starts = journal.index()
+        missing = {key: request for key, request in zip(keys, requests, strict=True) if key not in starts}
         print(f"journal: {len(missing)} to write, {len(requests) - len(missing)} reused", file=sys.stderr)
+        key_of = {request.id: key for key, request in missing.items()}
         for completion in engine.complete(missing.values()):
-            key = keys[completion.id]
-            journal.append(key, completion)
-            done[key] = to_row(completion)
-    return [from_row(request.id, done[keys[request.id]]) for request in requests]
+            key = key_of[completion.id]
+            starts[key] = journal.append(key, completion)
+        yield (journal.find(starts[key], request.id) for key, request in zip(keys, requests, strict=True))
 
 
 def to_row(completion: Completion) -> dict:

@@ -1,24 +1,22 @@
 """Written pairs: which of them a recipe chooses from, and the text that a pair is."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from isheep.prompts import response_prompt
 
 
-def first_of_each_source(pairs: list[dict], count: int) -> list[dict]:
-    """Return the first `count` pairs of each checkpoint: its last shard may hold more than the recipe asks for.
+def first_of_each_source(pairs: Iterable[dict], count: int) -> Iterator[dict]:
+    """Yield the first `count` pairs of each checkpoint: its last shard may hold more than the recipe asks for.
 
     The checkpoint that wrote a pair is the part of its id before the first colon.
     """
     seen: Counter[str] = Counter()
-    chosen = []
     for pair in pairs:
         source = pair["id"].split(":")[0]
         seen[source] += 1
         if seen[source] <= count:
-            chosen.append(pair)
-    return chosen
+            yield pair
 
 
 def pair_text(pair: Mapping[str, str], separator: str) -> str:

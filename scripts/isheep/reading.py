@@ -1,23 +1,27 @@
 """Reading the workflow's records with errors that a user can act on: a missing file, a torn one, a missing key."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from isheep.records import InputError, read_jsonl, read_text
+from isheep.records import InputError, iterate_jsonl, read_text
 
 
 def read_rows(path: str | Path, *keys: str) -> list[dict]:
-    """Return the rows of a JSON Lines file, each with at least these keys.
+    """Return the rows of a JSON Lines file, each with at least these keys. Raises InputError as `iterate_rows` does."""
+    return list(iterate_rows(path, *keys))
+
+
+def iterate_rows(path: str | Path, *keys: str) -> Iterator[dict]:
+    """Yield the rows of a JSON Lines file, each with at least these keys, holding one at a time.
 
     Raises InputError, naming file and line, for a file that cannot be read, a torn line, or a missing key.
     """
-    rows = read_jsonl(path)
-    for line, row in enumerate(rows, start=1):
+    for line, row in enumerate(iterate_jsonl(path), start=1):
         missing = [key for key in keys if key not in row]
         if missing:
             raise InputError(f"{path}: line {line} has no {missing[0]!r}; its rows must all have {_list(keys)}.")
-    return rows
+        yield row
 
 
 def read_shards(paths: Sequence[str | Path], *keys: str) -> list[dict]:

@@ -24,24 +24,38 @@ def read_text(path: str | Path) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise InputError(
-            f"{path}: the file cannot be read ({reason}); correct the path, or make or fetch the file again."
-        ) from None
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: str | Path, error: OSError | UnicodeDecodeError) -> InputError:
+    reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+    return InputError(f"{path}: the file cannot be read ({reason}); correct the path, or make or fetch the file again.")
 
 
 def read_jsonl(path: str | Path) -> list[dict]:
-    """Read a JSON Lines file whose every line is one object.
+    """Read a JSON Lines file whose every line is one object. Raises InputError as `iterate_jsonl` does."""
+    return list(iterate_jsonl(path))
+
+
+def iterate_jsonl(path: str | Path) -> Iterator[dict]:
+    """Yield the objects of a JSON Lines file, one a line, holding one at a time.
 
     Raises InputError, naming the file and, for an empty line or a line that is no JSON object, the line.
     """
-    return parse_lines(read_text(path), path)
+    try:
+        with open(path, encoding="utf-8") as lines:
+            yield from _parse_each(lines, path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(path, error) from None
 
 
 def parse_lines(text: str, path: str | Path) -> list[dict]:
     """Return the object on each line; `path` is named in errors, which are those of `read_jsonl`."""
-    rows = []
-    for number, line in enumerate(io.StringIO(text), start=1):
+    return list(_parse_each(io.StringIO(text), path))
+
+
+def _parse_each(lines: Iterable[str], path: str | Path) -> Iterator[dict]:
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             raise InputError(f"{path}: line {number} is empty; remove it.")
         try:
@@ -53,8 +67,7 @@ def parse_lines(text: str, path: str | Path) -> list[dict]:
             ) from None
         if not isinstance(row, dict):
             raise InputError(f"{path}: line {number} is a JSON {type(row).__name__}, not an object.")
-        rows.append(row)
-    return rows
+        yield row
 
 
 def parse_list(text: str, path: str | Path) -> list[dict]:

@@ -74,7 +74,7 @@ def select_pairs(
 ) -> tuple[list[dict], list[dict]]:
     """Split the written pairs into the training set and the ledger of all of them.
 
-    pairs: rows with id, instruction, input, response and rejected_by. seed: for method density, which
+    pairs: rows with id and rejected_by, whatever else they have. seed: for method density, which
     draws; the others need none.
     Returns (kept pairs, one ledger row per pair: id, kept, reason, scores, and perplexity and cluster where the
     method uses them), both in the given order. Raises InputError if a pair lacks the perplexity or the cluster that
@@ -162,7 +162,7 @@ def _of_each_cluster(ids: list[str], clusters: Mapping[str, int], rank: Callable
 
 
 def _ledger_row(id: str, reason: str | None, measured: Measurements, settings: SelectionSettings) -> dict:
-    row = {"id": id, "kept": reason is None, "reason": reason, "scores": dict(measured.scores.get(id, {}))}
+    row = {"id": id, "kept": reason is None, "reason": reason, "scores": measured.scores.get(id, {})}
     if settings.method in METHODS_WITH_PERPLEXITIES:
         row["perplexity"] = dict(measured.perplexities.get(id, {"response": None, "pair": None}))
     if settings.method in METHODS_WITH_CLUSTERS:

@@ -44,9 +44,11 @@ class Ledger(AppendedLines):
 
     def __enter__(self) -> "Ledger":
         super().__enter__()
-        rows = self.read_rows(lambda row: (int(row["prompt_tokens"]), int(row["completion_tokens"])))
-        self.prompt_tokens = sum(prompt for prompt, _ in rows)
-        self.completion_tokens = sum(completion for _, completion in rows)
+        self.prompt_tokens = self.completion_tokens = 0
+        tokens = self.read_rows(lambda row: (int(row["prompt_tokens"]), int(row["completion_tokens"])))
+        for prompt, completion in tokens:
+            self.prompt_tokens += prompt
+            self.completion_tokens += completion
         return self
 
     def enter(self, prompt_tokens: int, completion_tokens: int) -> None:

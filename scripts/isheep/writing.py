@@ -6,7 +6,7 @@ from pathlib import Path
 
 from isheep.devices import claim_devices
 from isheep.engine import Completion, Engine, EngineSettings, Request, open_engine
-from isheep.journal import Journal, complete_with_journal
+from isheep.journal import Journal, completed
 from isheep.records import unfinished_folder, write_jsonl
 
 
@@ -73,7 +73,7 @@ def complete_and_publish(
 ) -> None:
     """Complete all requests through the journal and publish one row each, in the order of the requests."""
     folder = unfinished_folder(output)
-    completions = complete_with_journal(engine, requests, folder)
-    write_jsonl(output, (to_row(request, done) for request, done in zip(requests, completions, strict=True)))
+    with completed(engine, requests, folder) as completions:
+        write_jsonl(output, (to_row(request, done) for request, done in zip(requests, completions, strict=True)))
     Journal(folder).finish()
     print(f"{output}: {len(requests)} requests completed")

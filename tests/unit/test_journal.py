@@ -1,13 +1,14 @@
 """The journal: nothing is written twice, and nothing is mixed up."""
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from snakemake.persistence.file import FilePersistence
 
-from isheep.engine import EngineSettings, Request, Sampling, TokenLogprob, open_engine
-from isheep.journal import Journal, complete_with_journal, remove_leftovers, request_key
+from isheep.engine import Completion, EngineSettings, Request, Sampling, TokenLogprob, open_engine
+from isheep.journal import Journal, complete_with_journal, completed, remove_leftovers, request_key
 from isheep.ownership import this_writer
 from isheep.records import InputError, unfinished_folder
 
@@ -108,6 +109,31 @@ def test_log_probabilities_survive_and_only_where_asked_for(tiny_checkpoint, tmp
     assert again[1].logprobs is None
     rows = [json.loads(line) for line in Journal(tmp_path).path.read_text(encoding="utf-8").splitlines()]
     assert sorted("logprobs" in row for row in rows) == [False, True]
+
+
+class LongTexts:
+    """Completes every request with a text of 8,000 characters, the last request first."""
+
+    def __init__(self):
+        self.identity = {"checkpoint": "long"}
+
+    def complete(self, requests):
+        for request in reversed(list(requests)):
+            yield Completion(request.id, f"{request.id:>8000}", "stop", 1, 8000)
+
+
+@pytest.mark.parametrize("journal", ["written", "found"])
+def test_texts_are_in_the_file_and_not_in_memory(tmp_path, journal):
+    asked = requests(5000)
+    if journal == "found":
+        complete_with_journal(LongTexts(), asked, tmp_path)
+    tracemalloc.start()
+    with completed(LongTexts(), asked, tmp_path) as completions:
+        equal = all(done.text == f"{request.id:>8000}" for request, done in zip(asked, completions, strict=True))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert equal
+    assert peak < Journal(tmp_path).path.stat().st_size / 10
 
 
 def test_the_key_holds_all_that_a_text_depends_on():

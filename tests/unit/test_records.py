@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from isheep.records import InputError, publish, read_jsonl, read_objects, write_jsonl
+from isheep.records import InputError, iterate_jsonl, publish, read_jsonl, read_objects, write_jsonl
 
 
 def test_rows_survive_writing_and_reading(tmp_path):
@@ -27,6 +27,15 @@ def test_broken_line_is_named(tmp_path, content, complaint):
     with pytest.raises(InputError, match=complaint) as error:
         read_jsonl(path)
     assert str(path) in str(error.value)
+
+
+def test_rows_are_read_one_at_a_time(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"a": 1}\n' * 100_000 + b'{"a": "\xff"}\n')
+    rows = iterate_jsonl(path)
+    assert next(rows) == {"a": 1}
+    with pytest.raises(InputError, match=r"rows\.jsonl: the file cannot be read \(it is not UTF-8\)"):
+        list(rows)
 
 
 def test_failed_writing_leaves_the_old_file_alone(tmp_path):

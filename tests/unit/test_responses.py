@@ -1,8 +1,12 @@
 """Every response rule: what it drops, what looks alike and must stay, and that it can be switched off."""
 
+from pathlib import Path
+
 import pytest
 
+import filter_responses
 from isheep.prompts import response_prompt
+from isheep.records import InputError, read_jsonl, write_jsonl
 from isheep.responses import ResponseRules, clean_response, first_failing_rule
 
 INSTRUCTION, INPUT, RESPONSE = (
@@ -128,3 +132,56 @@ def test_the_separator_stands_only_before_an_input():
     assert response_prompt("Add.", "1 2", "") == "Add.1 2"
     assert response_prompt("Add.", "1 2", "\n") == "Add.\n1 2"
     assert response_prompt("Add.", "", "\n") == "Add."
+
+
+@pytest.fixture
+def files(tmp_path) -> tuple[Path, Path]:
+    """Three instructions and their responses."""
+    ids = [f"base:0:{number}" for number in range(3)]
+    write_jsonl(tmp_path / "instructions.jsonl", ({"id": id, "instruction": INSTRUCTION, "input": INPUT} for id in ids))
+    texts = zip(ids, (f" {RESPONSE}", "", "Output: Paris"), strict=True)
+    write_jsonl(tmp_path / "responses.jsonl", ({"id": id, "response": text, "tokens": 3} for id, text in texts))
+    return tmp_path / "instructions.jsonl", tmp_path / "responses.jsonl"
+
+
+def paired(instructions: Path, responses: Path) -> list[dict]:
+    output = instructions.with_name("pairs.jsonl")
+    flags = [
+        "--instructions",
+        str(instructions),
+        "--responses",
+        str(responses),
+        "--rules",
+        "{}",
+        "--pairs",
+        str(output),
+    ]
+    filter_responses.main(filter_responses.parser.parse_args(flags))
+    return read_jsonl(output)
+
+
+def test_every_instruction_is_paired_with_its_response(files, capsys):
+    texts = {"instruction": INSTRUCTION, "input": INPUT}
+    assert paired(*files) == [
+        {"id": "base:0:0", **texts, "response": RESPONSE, "rejected_by": None},
+        {"id": "base:0:1", **texts, "response": "", "rejected_by": "empty"},
+        {"id": "base:0:2", **texts, "response": "Output: Paris", "rejected_by": "role_line"},
+    ]
+    assert "1 of 3 break no rule" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("order", "complaint"),
+    [
+        ((0, 2, 1), "line 2 is of 'base:0:2', but line 2 of .*instructions.jsonl is of 'base:0:1'"),
+        ((0, 1), "line 3 is missing, but line 3 of .*instructions.jsonl is of 'base:0:2'"),
+        ((0, 1, 2, 2), "line 4 is of 'base:0:2', but line 4 of .*instructions.jsonl is missing"),
+    ],
+)
+def test_responses_that_are_not_those_of_the_instructions_are_refused(files, order, complaint):
+    instructions, responses = files
+    rows = read_jsonl(responses)
+    write_jsonl(responses, (rows[number] for number in order))
+    with pytest.raises(InputError, match=rf"responses\.jsonl: {complaint}; write the responses"):
+        paired(instructions, responses)
+    assert not instructions.with_name("pairs.jsonl").exists()
