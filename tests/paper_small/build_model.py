@@ -1,0 +1,154 @@
+"""Make the miniature's base model from scratch, as it is shipped in tests/paper_small/model: about 4 minutes on one core.
+
+    python tests/paper_small/build_model.py --output FOLDER
+
+A Qwen2-architecture model of one million parameters, trained as the demo's, on the texts of documents.py.
+"""
+
+import argparse
+import json
+import random
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
+
+from documents import BEGINNING, ROOT, Writer
+from isheep import program
+from isheep.demo_world import World
+from train_demo_base import LOG_EVERY, make_optimizers, save
+
+VOCABULARY = 1280
+POSITIONS = 2048
+SPECIAL_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+"""Qwen's. Llama has the same ones by other names, and two more."""
+TOKENS_OF_LLAMA_ALONE = [BEGINNING, "<|end_header_id|>"]
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Write the documents, train the tokenizer and the model."""
+    torch.manual_seed(arguments.seed)
+    torch.set_num_threads(arguments.threads)
+    writer = Writer(World(ROOT / "config/demo/world.yaml"), arguments.seed)
+    texts = list(writer.documents(arguments.documents))
+    tokenizer = train_tokenizer(texts[:4000])
+    encoded = [[*ids, tokenizer.eos_token_id] for ids in tokenizer(texts)["input_ids"]]
+    lengths = [len(ids) for ids in encoded]
+    print(f"{len(encoded)} documents, {sum(lengths)} tokens, the longest {max(lengths)}", flush=True)
+    model = Qwen2ForCausalLM(model_config(tokenizer))
+    log = train(model, encoded, arguments)
+    save(model, tokenizer, log, arguments.output)
+
+
+def train_tokenizer(texts: list[str]) -> Qwen2Tokenizer:
+    """Train a byte-level BPE with Qwen2's pre-tokenizer, which transformers gives it when it is loaded."""
+    raw = Tokenizer(models.BPE())
+    fresh = Qwen2Tokenizer().backend_tokenizer
+    raw.normalizer, raw.pre_tokenizer = fresh.normalizer, fresh.pre_tokenizer
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY - len(TOKENS_OF_LLAMA_ALONE),
+        special_tokens=SPECIAL_TOKENS,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    every_special = SPECIAL_TOKENS + TOKENS_OF_LLAMA_ALONE
+    raw.train_from_iterator([without(text, every_special) for text in texts], trainer)
+    trained = Tokenizer.from_str(raw.to_str())
+    return Qwen2Tokenizer(
+        vocab=trained.get_vocab(),
+        merges=[tuple(merge) for merge in merges_of(raw)],
+        extra_special_tokens=every_special[1:],
+        model_max_length=POSITIONS,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def without(text: str, tokens: list[str]) -> str:
+    """The text with a blank in place of special tokens, which must not be learned in pieces."""
+    for token in tokens:
+        text = text.replace(token, " ")
+    return text
+
+
+def merges_of(tokenizer: Tokenizer) -> list[list[str]]:
+    import json
+
+    return json.loads(tokenizer.to_str())["model"]["merges"]
+
+
+def model_config(tokenizer: Qwen2Tokenizer) -> Qwen2Config:
+    """The demo's architecture, with more positions."""
+    return Qwen2Config(
+        vocab_size=VOCABULARY,
+        hidden_size=128,
+        intermediate_size=384,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=POSITIONS,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+def train(model: Qwen2ForCausalLM, encoded: list[list[int]], arguments: argparse.Namespace) -> list[dict]:
+    """Train all weights, and return the losses."""
+    optimizers, schedulers = make_optimizers(model, arguments.steps)
+    batches = batches_of_alike_lengths(encoded, arguments.tokens, arguments.seed)
+    log, start, seen = [], time.monotonic(), 0
+    for step in range(1, arguments.steps + 1):
+        batch = next(batches)
+        seen += batch["labels"].numel()
+        loss = model(**batch, use_cache=False).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer, scheduler in zip(optimizers, schedulers, strict=True):
+            optimizer.step()
+            scheduler.step()
+            optimizer.zero_grad()
+        if step % LOG_EVERY == 0:
+            log.append({"step": step, "loss": round(loss.item(), 4)})
+            rate = seen / (time.monotonic() - start)
+            print(f"step {step}/{arguments.steps} loss {loss.item():.3f} {rate:.0f} tokens/s", flush=True)
+    return log
+
+
+def batches_of_alike_lengths(encoded: list[list[int]], tokens: int, seed: int) -> Iterator[dict[str, torch.Tensor]]:
+    """Yield batches of at most so many tokens, each of documents of about the same length: little is padded, at the
+    end, where causal attention does not see it."""
+    rng = random.Random(seed)
+    while True:
+        order = sorted(range(len(encoded)), key=lambda index: (len(encoded[index]) * rng.uniform(0.9, 1.1), index))
+        batches: list[list[int]] = [[]]
+        for index in order:
+            if (len(batches[-1]) + 1) * max(len(encoded[index]), *(len(encoded[i]) for i in batches[-1]), 1) > tokens:
+                batches.append([])
+            batches[-1].append(index)
+        rng.shuffle(batches)
+        for batch in batches:
+            longest = max(len(encoded[index]) for index in batch)
+            ids = torch.zeros(len(batch), longest, dtype=torch.long)
+            labels = torch.full_like(ids, -100)
+            for row, index in enumerate(batch):
+                length = len(encoded[index])
+                ids[row, :length] = labels[row, :length] = torch.tensor(encoded[index])
+            yield {"input_ids": ids, "labels": labels}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--documents", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=240)
+    parser.add_argument("--tokens", type=int, default=3000, help="tokens per step, at most")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", required=True, help="the folder to write")
+    program.run(main, parser)
