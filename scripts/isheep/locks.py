@@ -21,7 +21,8 @@ from typing import Literal
 
 from snakemake.persistence.file import FilePersistence
 
-from isheep.records import lock, write_json
+from isheep.ownership import lock
+from isheep.records import write_json
 
 take, warn, remove_all = FilePersistence.lock, FilePersistence.lock_warn_only, FilePersistence._delete_locks
 
