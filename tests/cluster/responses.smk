@@ -1,4 +1,4 @@
-# A workflow of one rule, which runs the project's own program for responses. `jobs` gives each job a name, how many
+# A workflow of one rule with a model, which runs the project's own program for responses. `jobs` gives each job a name, how many
 # instructions it answers, and what it asks for; a list grows with the attempt. `stops_after`: a program that has
 # written so many completions stands still, and does not end by itself.
 import sys
@@ -8,8 +8,10 @@ sys.path.insert(0, config["scripts"])
 from isheep.cluster import explain_ended_jobs, prepare_for_cluster, refuse_wrong_account
 from isheep.locks import name_lock_owners
 from isheep.records import InputError
+from isheep.reruns import make_missing_outputs_again
 
 prepare_for_cluster(workflow)
+make_missing_outputs_again(workflow)
 if workflow.is_main_process:
     name_lock_owners()
 
@@ -43,8 +45,18 @@ wildcard_constraints:
 
 rule all:
     input:
-        expand("{job}.jsonl", job=config["jobs"]),
+        expand("counts/{job}", job=config["jobs"]),
     localrule: True
+
+
+rule count_responses:
+    input:
+        "{job}.jsonl",
+    output:
+        "counts/{job}",
+    localrule: True
+    shell:
+        "wc -c < {input} > {output}"
 
 
 rule instructions:

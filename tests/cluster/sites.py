@@ -74,6 +74,13 @@ class Responses(Site):
         (folder / "test.yaml").write_text(yaml.safe_dump(settings))
         self.jobs = jobs
 
+    def change(self, old: str, new: str) -> None:
+        """Change a setting of the workflow."""
+        workflow = self.folder / "Snakefile"
+        text = workflow.read_text()
+        assert old in text
+        workflow.write_text(text.replace(old, new))
+
     def journal(self, job: str) -> int:
         """How many completions of a job are finished so far."""
         path = self.folder / f".{job}.jsonl.unfinished/completions.jsonl"

@@ -113,6 +113,26 @@ def test_a_job_that_slurm_ends_on_its_last_attempt_is_explained(cluster, checkpo
         assert Path(line.rpartition("Log: ")[2]).name == f"{number}.log"
 
 
+def test_what_failed_for_good_is_made_again_by_the_next_run_with_what_follows_from_it(cluster, checkpoint, tmp_path):
+    """By a program's error and by a cancelled job, after a change; what follows had been made before the change."""
+    site = Responses(tmp_path, checkpoint, job={"instructions": 30})
+    site.run()
+    before = (tmp_path / "counts/job").read_text()
+    site.change('"max_tokens": 60', '"max_tokens": 0')
+    assert "max_tokens" in site.run("--retries", "0", status=1)
+    site.change('"max_tokens": 0', '"max_tokens": 30')
+    run = site.start("--retries", "0")
+    site.wait_for_journal("job")
+    machines.ask("scancel", *site.slurm_jobs("job")[-1:])
+    site.finish(run, status=1)
+    assert not (tmp_path / "job.jsonl").exists()
+    assert (tmp_path / "counts/job").read_text() == before, "out of date until the next run"
+    site.run()
+    rows = (tmp_path / "job.jsonl").read_bytes()
+    assert (tmp_path / "counts/job").read_text() == f"{len(rows)}\n" != before
+    assert "Nothing to be done" in site.run("--dry-run")
+
+
 def test_runs_outlive_the_controller(cluster, checkpoint, tmp_path):
     """The job ends, and the next one is to be submitted, while nobody answers; by both programs that tell states."""
     sites = {}
@@ -156,8 +176,7 @@ def test_nothing_that_a_killed_run_had_done_is_done_again(cluster, checkpoint, t
     assert site.slurm_jobs("short") == left["short"], "not submitted again"
     assert site.asked("short") == [(12, 0)]
     # What was asked for is on record, as for every other job: a change makes it again.
-    workflow = tmp_path / "Snakefile"
-    workflow.write_text(workflow.read_text().replace('"max_tokens": 60', '"max_tokens": 59'))
+    site.change('"max_tokens": 60', '"max_tokens": 59')
     planned = site.run("--dry-run")
     assert [f"output: {job}.jsonl" in planned for job in site.jobs] == [True, True, True]
     assert planned.count("Params have changed") == 3

@@ -213,7 +213,7 @@ def rating(request) -> Completion:
 
 @pytest.fixture(scope="module")
 def judge():
-    os.environ["JUDGE_KEY"] = "a key"
+    os.environ["JUDGE_KEY"] = "key-of-the-test"
     with JudgeServer(answer=rating) as server:
         yield server
     del os.environ["JUDGE_KEY"]
