@@ -301,6 +301,8 @@ class Config(Settings):
                 kind = self.benchmarks[benchmark].kind
                 if files.judgments is not None and kind not in JUDGED:
                     raise ValueError(f"{where}.{benchmark}.judgments: a benchmark of kind {kind} has no judge")
+                if files.missing and kind != "alpaca_eval":
+                    raise ValueError(f"{where}.{benchmark}.missing: only AlpacaEval's files may lack items; remove it")
                 if files.answers is None and (files.judgments is None or kind != "alpaca_eval"):
                     raise ValueError(f"{where}.{benchmark}.answers: missing; only AlpacaEval's judgments hold them too")
 

@@ -144,6 +144,10 @@ def test_recipe_takes_from_the_one_it_extends_what_it_does_not_say(raw):
             lambda c: c["judges"]["demo"].update(api={"base_ulr": "x"}, model=None),
             ["unknown key 'judges.demo.api.base_ulr'", "allowed here: model", "did you mean 'base_url'?"],
         ),
+        (
+            lambda c: c.update(baselines={"b": {"benchmarks": {"mt_bench": {"answers": "a.jsonl", "missing": 2}}}}),
+            ["baselines.b.benchmarks.mt_bench.missing: only AlpacaEval's files may lack items; remove it"],
+        ),
         (lambda c: c.update(recipes=[1]), ["recipes", "found [1]", "dictionary"]),
         (lambda c: c["recipes"].update(base={}), ["recipes", "'base' is the name of the untouched model"]),
         (
