@@ -64,11 +64,11 @@ rule take_alpaca_eval_outputs:
         "../envs/transformers.yaml"
     params:
         code=program_digest("scripts/answer_alpaca_eval.py"),
-        model=published_model_flag,
+        rows=published_rows,
     message:
         "Take the published outputs of {wildcards.baseline}: {input.published}"
     shell:
-        "python scripts/answer_alpaca_eval.py --take={input.published:q} {params.model} --reference={input.reference:q}"
+        "python scripts/answer_alpaca_eval.py --take={input.published:q} {params.rows} --reference={input.reference:q}"
         " --answered-by={output.answered_by:q}"
         " --outputs={output.outputs:q} 2> {log:q}"
 

@@ -67,11 +67,11 @@ rule measure_published:
         settings=result_settings,
         task=lambda wildcards: benchmark(wildcards).task,
         flags=benchmark_flags,
-        model=published_model_flag,
+        rows=published_rows,
     message:
         "Measure the published responses of {wildcards.baseline}: {wildcards.benchmark}"
     shell:
-        "python scripts/measure.py --take={input.published:q} {params.model} --benchmark={wildcards.benchmark:q}"
+        "python scripts/measure.py --take={input.published:q} {params.rows} --benchmark={wildcards.benchmark:q}"
         " --settings={params.settings:q}"
         " --task={params.task:q} {params.flags}"
         " --items={output.responses:q} --result={output.result:q} 2> {log:q}"

@@ -12,8 +12,10 @@ def published_answers(wildcards):
     return published_files(wildcards).answers
 
 
-def published_model_flag(wildcards):
-    return as_flags({"model": published_files(wildcards).model})
+def published_rows(wildcards):
+    """Flags that say which rows of a published file are taken, and how many it may lack."""
+    published = published_files(wildcards)
+    return as_flags({"model": published.model, "missing": published.missing or None})
 
 
 def published_judgments(wildcards):
@@ -95,7 +97,9 @@ def judgment_source(wildcards, resources):
 def alpaca_eval_asking(wildcards):
     """Flags of what is compared, and how the judge is asked; published judgments are only checked against them."""
     outputs = answers_to_judge("outputs.json")(wildcards) or None
-    return as_flags({"outputs": outputs, "annotator": benchmark(wildcards).annotator})
+    published = published_files(wildcards)
+    missing = published and published.missing or None
+    return as_flags({"outputs": outputs, "annotator": benchmark(wildcards).annotator, "missing": missing})
 
 
 def alpaca_eval_scoring(wildcards):

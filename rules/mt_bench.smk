@@ -65,11 +65,11 @@ rule take_mt_bench_answers:
         "../envs/transformers.yaml"
     params:
         code=program_digest("scripts/answer_mt_bench.py"),
-        model=published_model_flag,
+        rows=published_rows,
     message:
         "Take the published answers of {wildcards.baseline}: {input.published}"
     shell:
-        "python scripts/answer_mt_bench.py --take={input.published:q} {params.model}"
+        "python scripts/answer_mt_bench.py --take={input.published:q} {params.rows}"
         " --questions={input.questions:q} --answered-by={output.answered_by:q}"
         " --answers={output.answers:q} 2> {log:q}"
 

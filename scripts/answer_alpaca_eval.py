@@ -65,7 +65,8 @@ def prompt_for(instruction: str, arguments: argparse.Namespace) -> str | list[di
 
 def take(arguments: argparse.Namespace) -> None:
     """Check published outputs against the reference's instructions, and write them in its order."""
-    rows = load_outputs(arguments.take, load_reference(arguments.reference), arguments.model)
+    reference = load_reference(arguments.reference)
+    rows = [row for row in load_outputs(arguments.take, reference, arguments.model, arguments.missing) if row]
     write_answered_by_publication(arguments, arguments.reference)
     write_json(arguments.outputs, rows)
     print(f"{arguments.outputs}: {len(rows)} outputs taken from {arguments.take}")
@@ -87,6 +88,7 @@ parser.add_argument("--raw-suffix", default="", help="text put after an instruct
 take_parser = argparse.ArgumentParser(description=take.__doc__, parents=[shared])
 take_parser.add_argument("--take", type=Path, required=True, help="published outputs, JSON list or JSON Lines")
 take_parser.add_argument("--model", help="take only the rows of this generator")
+take_parser.add_argument("--missing", type=int, default=0, help="how many instructions the file may lack")
 
 if __name__ == "__main__":
     program.run_or_take(main, parser, take, take_parser)

@@ -4,7 +4,14 @@ import argparse
 from pathlib import Path
 
 from isheep import program
-from isheep.alpaca import keep_package_offline, load_annotations, load_outputs, load_reference
+from isheep.alpaca import (
+    keep_package_offline,
+    lacking_annotation,
+    lacking_note,
+    load_annotations,
+    load_outputs,
+    load_reference,
+)
 from isheep.alpaca_annotator import judge_pairs, load_annotator
 from isheep.journal import Journal
 from isheep.judges import add_judge_arguments, open_requested_judge, usage
@@ -16,36 +23,42 @@ def main(arguments: argparse.Namespace) -> None:
     """Write one annotation for each instruction, in the reference's order, and what the judge has used."""
     keep_package_offline()
     reference = load_reference(arguments.reference)
-    outputs = load_outputs(arguments.outputs, reference)
+    outputs = load_outputs(arguments.outputs, reference, missing=arguments.missing)
     annotator = load_annotator(arguments.annotator)
     journal = unfinished_folder(arguments.annotations)
     judge = open_requested_judge(arguments, journal)
-    judged = judge_pairs(reference, outputs, annotator, judge, arguments.seed, journal)
+    asked = [row for row, output in zip(reference, outputs, strict=True) if output]
+    judged = judge_pairs(asked, list(filter(None, outputs)), annotator, judge, arguments.seed, journal)
+    found = iter(judged.annotations)
+    annotations = [
+        next(found) if output else lacking_annotation(row) for row, output in zip(reference, outputs, strict=True)
+    ]
     record = usage_record(
         arguments.reference,
         reference,
         judge={"identity": judge.identity, "usage": usage(judge.settings, judged.completions)},
         annotator=annotator.record,
         seed=arguments.seed,
-        notes=judged.notes,
+        notes=judged.notes + lacking_note(annotations),
         made_from=files_read([arguments.reference, arguments.outputs, *annotator_files(arguments.annotator)]),
     )
     write_json(arguments.usage, record)
-    write_json(arguments.annotations, judged.annotations)
+    write_json(arguments.annotations, annotations)
     Journal(journal).finish()
-    report(arguments.annotations, judged.annotations)
+    report(arguments.annotations, annotations)
 
 
 def take(arguments: argparse.Namespace) -> None:
     """Check published annotations against the reference, and write them in its order."""
     reference = load_reference(arguments.reference)
-    rows = load_annotations(arguments.take, reference, arguments.model)
+    rows = load_annotations(arguments.take, reference, arguments.model, arguments.missing)
     notes = [
         f"The annotations are taken from the file {arguments.take.name} (sha256 {file_sha256(arguments.take)}).",
+        *lacking_note(rows),
         *differences(rows, "output_1", reference, "the reference's output"),
     ]
     if arguments.outputs is not None:
-        outputs = load_outputs(arguments.outputs, reference)
+        outputs = load_outputs(arguments.outputs, reference, missing=arguments.missing)
         notes += differences(rows, "output_2", outputs, "the model's output")
     names = sorted({str(row["annotator"]) for row in rows if row.get("annotator")})
     if arguments.annotator is not None and names and names != [arguments.annotator.name]:
@@ -65,10 +78,12 @@ def take(arguments: argparse.Namespace) -> None:
     report(arguments.annotations, rows)
 
 
-def differences(annotations: list[dict], key: str, outputs: list[dict], what: str) -> list[str]:
-    """A note where annotations compare other texts than those of `outputs`."""
-    count = sum(row[key] != output["output"] for row, output in zip(annotations, outputs, strict=True))
-    return [f"{count} of {len(annotations)} annotations compare another text than {what}."] if count else []
+def differences(annotations: list[dict], key: str, outputs: list[dict | None], what: str) -> list[str]:
+    """A note where annotations compare other texts than those of `outputs`; lacking ones compare nothing."""
+    given = zip(annotations, outputs, strict=True)
+    texts = [(row[key], output["output"]) for row, output in given if row["output_2"] is not None and output]
+    count = sum(ours != theirs for ours, theirs in texts)
+    return [f"{count} of {len(texts)} annotations compare another text than {what}."] if count else []
 
 
 def annotator_files(folder: Path) -> list[Path]:
@@ -90,6 +105,7 @@ def report(file: Path, annotations: list[dict]) -> None:
 
 shared = argparse.ArgumentParser(add_help=False)
 shared.add_argument("--reference", type=Path, required=True, help="reference outputs, JSON list or JSON Lines")
+shared.add_argument("--missing", type=int, default=0, help="how many instructions the published files may lack")
 shared.add_argument("--annotations", type=Output, required=True, help="JSON list to write, one row an instruction")
 shared.add_argument("--usage", type=Output, required=True, help="JSON to write: who judged, how, and what it took")
 

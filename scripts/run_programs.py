@@ -9,6 +9,7 @@ from isheep import program
 from isheep.programs import (
     TIME_LIMITS,
     FinishedPrograms,
+    published_samples_note,
     read_problems,
     read_samples,
     require_enough_samples,
@@ -52,6 +53,7 @@ def main(arguments: argparse.Namespace) -> None:
     limits = Limits(cpu_seconds=time_limit, memory_mib=arguments.memory_limit)
     folder = unfinished_folder(arguments.items)
     outcomes = run_samples(samples, problems, sandbox, limits, arguments.threads, folder)
+    notes = published_samples_note(samples) if arguments.written == "published" else []
     record = {
         "benchmark": arguments.benchmark,
         "task": arguments.format,
@@ -60,7 +62,7 @@ def main(arguments: argparse.Namespace) -> None:
         "sandbox": sandbox.identity,
         "seed": None,
         "judge": None,
-        "notes": [NOTES[arguments.format, arguments.written], *([arguments.note] if arguments.note else [])],
+        "notes": [NOTES[arguments.format, arguments.written], *notes, *([arguments.note] if arguments.note else [])],
         "ids": arguments.ids,
         "samples": len(outcomes),
         "limits": {"cpu_seconds": limits.cpu_seconds, "wall_seconds": limits.until, "memory_mib": limits.memory_mib},

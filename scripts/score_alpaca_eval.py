@@ -17,6 +17,7 @@ FETCH_LENGTH_CONTROL = (
     "The length-controlled win rate is missing: it is fitted from df_gamed.csv of the data set tatsu-lab/alpaca_eval "
     "on the Hugging Face hub; fetch that file and name it under length_control."
 )
+FITTED_ON_ALL = "The length-controlled win rate is missing: it is fitted on outputs for all instructions."
 FROM_ANNOTATIONS = (
     "The length-controlled win rate is the mean of the annotations' own glm_preference, fitted by their publisher."
 )
@@ -61,8 +62,8 @@ def win_rate_scores(annotations: list[dict]) -> list[dict]:
 
 def length_score(annotations: list[dict]) -> dict:
     """The average length of the model's outputs in characters, cut to a whole number as on AlpacaEval's leaderboard."""
-    n = len(annotations)
-    return score("avg_length", sum(len(row["output_2"]) for row in annotations) // n, None, n, n)
+    lengths = [len(row["output_2"]) for row in annotations if row["output_2"] is not None]
+    return score("avg_length", sum(lengths) // len(lengths), None, len(annotations), len(lengths))
 
 
 def length_controlled_score(annotations: list[dict], length_control: Path | None) -> dict:
@@ -76,6 +77,8 @@ def length_controlled_score(annotations: list[dict], length_control: Path | None
         n_valid = sum(row["preference"] is not None for row in annotations)
         if not n_valid:
             return score(name, None, None, n, 0) | {"note": "The length-controlled win rate has no valid judgment."}
+        if any(row["output_2"] is None for row in annotations):
+            return score(name, None, None, n, 0) | {"note": FITTED_ON_ALL}
         return score(name, *fit_length_controlled(annotations, length_control), n, n_valid)
     published = [row["glm_preference"] for row in annotations if row.get("glm_preference") is not None]
     if not published:
@@ -144,7 +147,7 @@ def item_row(index: int, row: dict) -> dict:
         "winner": winner(preference),
         "metrics": {
             "win_rate": None if preference is None else preference - REFERENCE_WINS,
-            "avg_length": len(row["output_2"]),
+            "avg_length": None if row["output_2"] is None else len(row["output_2"]),
         },
     }
 

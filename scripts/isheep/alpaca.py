@@ -64,34 +64,58 @@ def load_reference(path: str | Path) -> list[dict]:
     return list(rows.values())
 
 
-def load_outputs(path: str | Path, reference: Sequence[dict], model: str | None = None) -> list[dict]:
+def load_outputs(
+    path: str | Path, reference: Sequence[dict], model: str | None = None, missing: int = 0
+) -> list[dict | None]:
     """Read a model's outputs, as rows like the reference's and in the reference's order.
 
-    model: take only rows of this `generator`. Raises InputError as `load_reference` does, and unless there is
-    exactly one output for each of the reference's instructions.
+    model: take only rows of this `generator`. missing: so many of the reference's instructions may have no output; they
+    are None. Raises InputError as `load_reference` does, and unless there is exactly one output for each of the others.
     """
     rows = _rows_of_model(path, "generator", model)
     rows = {number: _output_row(row, f"{path}: row {number}") for number, row in rows.items()}
-    return _in_reference_order(path, rows, reference)
+    return _in_reference_order(path, rows, reference, missing)
 
 
-def load_annotations(path: str | Path, reference: Sequence[dict], model: str | None = None) -> list[dict]:
+def load_annotations(
+    path: str | Path, reference: Sequence[dict], model: str | None = None, missing: int = 0
+) -> list[dict]:
     """Read published annotations, in the reference's order, with all fields that they have.
 
     A `preference` is from 1 to 2, or null where the judgment is missing; a `glm_preference`, the length-controlled one,
-    from 0 to 1, or null or absent where it is missing. model: take only rows of this `generator_2`. Raises InputError,
-    naming file and row, for a torn file, a missing text, a preference outside its range, unless there is exactly one
-    annotation for each of the reference's instructions, and where no `output_1` is the reference's.
+    from 0 to 1, or null or absent where it is missing. model: take only rows of this `generator_2`. missing: so many of
+    the reference's instructions may have no annotation; theirs is `lacking_annotation`. Raises InputError, naming file
+    and row, for a torn file, a missing text, a preference outside its range, unless there is exactly one annotation for
+    each of the other instructions, and where no `output_1` is the reference's.
     """
     rows = _rows_of_model(path, "generator_2", model)
     rows = {number: _annotation_row(row, f"{path}: row {number}") for number, row in rows.items()}
-    ordered = _in_reference_order(path, rows, reference)
-    if not any(row["output_1"] == answer["output"] for row, answer in zip(ordered, reference, strict=True)):
+    found = _in_reference_order(path, rows, reference, missing)
+    ordered = [row or lacking_annotation(answer) for row, answer in zip(found, reference, strict=True)]
+    if not any(row and row["output_1"] == answer["output"] for row, answer in zip(found, reference, strict=True)):
         raise InputError(
             f"{path}: no output_1 is the reference's output; the file compares with another reference, or has the "
             "model's outputs first: take the file or the reference that belong together."
         )
     return ordered
+
+
+def lacking_annotation(reference: dict) -> dict:
+    """Return the annotation of an instruction that a published file lacks: no output of the model, no preference."""
+    return {
+        "instruction": reference["instruction"],
+        "output_1": reference["output"],
+        "generator_1": reference["generator"],
+        "dataset": reference["dataset"],
+        "output_2": None,
+        "preference": None,
+    }
+
+
+def lacking_note(annotations: Sequence[dict]) -> list[str]:
+    """Return a note on the instructions that a published file lacks, if it lacks any."""
+    count = sum(row["output_2"] is None for row in annotations)
+    return [f"The published file lacks {count} of {len(annotations)} instructions; they are missing."] if count else []
 
 
 def _numbered_rows(path: str | Path) -> dict[int, dict]:
@@ -158,7 +182,9 @@ def _row_of_instruction(path: str | Path, rows: Mapping[int, dict]) -> dict[str,
     return {row["instruction"]: row for row in rows.values()}
 
 
-def _in_reference_order(path: str | Path, rows: Mapping[int, dict], reference: Sequence[dict]) -> list[dict]:
+def _in_reference_order(
+    path: str | Path, rows: Mapping[int, dict], reference: Sequence[dict], missing: int
+) -> list[dict | None]:
     found = _row_of_instruction(path, rows)
     asked = [row["instruction"] for row in reference]
     without_row = [instruction for instruction in asked if instruction not in found]
@@ -167,18 +193,18 @@ def _in_reference_order(path: str | Path, rows: Mapping[int, dict], reference: S
             f"{path}: none of the reference's {len(asked)} instructions is among its {len(rows)} rows; it answers "
             "another question set: take the file or the reference that belong together."
         )
-    if without_row:
+    if len(without_row) > missing:
         raise InputError(
             f"{path}: {len(rows)} rows, but {len(without_row)} of the reference's {len(asked)} instructions have none, "
-            f"the first is {_shortened(without_row[0])}; complete the file."
+            f"the first is {_shortened(without_row[0])}; complete the file, or, where it was published so, set the "
+            f"baseline's key missing to {len(without_row)}."
         )
-    if len(rows) > len(asked):
-        extra = next(instruction for instruction in found if instruction not in set(asked))
+    if extra := list(found.keys() - set(asked)):
         raise InputError(
-            f"{path}: {len(rows)} rows, but the reference has {len(asked)} instructions, and {_shortened(extra)} is "
+            f"{path}: {len(rows)} rows, but the reference has {len(asked)} instructions, and {_shortened(extra[0])} is "
             "none of them; take the file or the reference that belong together."
         )
-    return [found[instruction] for instruction in asked]
+    return [found.get(instruction) for instruction in asked]
 
 
 def _shortened(text: str) -> str:

@@ -79,6 +79,9 @@ class BaselineFiles(Settings):
     """File of judgments on them (AlpacaEval: annotations; MT-Bench: single-answer judgments); null asks the judge."""
     model: str | None = None
     """Which model's rows are meant where the files hold several."""
+    missing: int = Field(0, ge=0)
+    """How many of AlpacaEval's instructions each of the files may lack, such as 2 where a model was published for 803
+    of 805. They count as missing: n has them, n valid has not, and the tables say so."""
 
 
 class BaselineSettings(Settings):

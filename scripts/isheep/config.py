@@ -28,6 +28,10 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
 Count = Annotated[int, Field(ge=1)]
 RESERVED_RECIPE = "base"
 RESERVED_TABLES = ("claims", "contamination", "data", "scores")
+RESERVED_MODELS = ("baselines", "figures", "logs", "tables", "test_items")
+"""Folders of an experiment's results beside those of its models."""
+RESERVED_EXPERIMENT = "fetched"
+"""The folder of what was fetched, beside those of the experiments."""
 JUDGED = ("alpaca_eval", "mt_bench")
 """Kinds of benchmark whose answers a judge rates."""
 
@@ -246,8 +250,6 @@ class Config(Settings):
         if not self.experiment.models and (self.experiment.recipes or not self.experiment.baselines):
             raise ValueError("experiment.models: found none; name a model, or only baselines and no recipe")
         for name, recipe in self.recipes.items():
-            if name == RESERVED_RECIPE:
-                raise ValueError(f"recipes: {name!r} is the name of the untouched model's folder, choose another")
             _require(
                 recipe.assessment,
                 self.assessment.prompts,
@@ -262,12 +264,30 @@ class Config(Settings):
                     f"runtime.micro_batch_size: found {self.runtime.micro_batch_size}, which does not divide "
                     f"recipes.{name}.training.batch_size {recipe.training.batch_size}"
                 )
+        self._names_are_free()
         self._judges_exist()
         for name, model in self.models.items():
             for recipe in model.recipes or ():
                 _require(recipe, self.recipes, f"models.{name}.recipes", "add it to recipes")
         self._tables_and_figures_are_computed()
         return self
+
+    def _names_are_free(self) -> None:
+        """No name is that of a folder or file that the results have anyway, or that another entry has."""
+        if self.experiment.name == RESERVED_EXPERIMENT:
+            raise ValueError(
+                f"experiment.name: {RESERVED_EXPERIMENT!r} is the folder of what was fetched, choose another name"
+            )
+        taken = {
+            "models": (RESERVED_MODELS, "a folder of every experiment's results"),
+            "recipes": ((RESERVED_RECIPE,), "the folder of the untouched base model"),
+            "tables": (RESERVED_TABLES, "a table that every experiment has"),
+            "figures": ((*RESERVED_TABLES, *self.tables), "the name of a table"),
+        }
+        for key, (names, what) in taken.items():
+            for name in getattr(self, key):
+                if name in names:
+                    raise ValueError(f"{key}.{name}: {name!r} is {what}, choose another name")
 
     def _tables_and_figures_are_computed(self) -> None:
         columns = [(f"tables.{name}.columns", c) for name, table in self.tables.items() for c in table.columns]
@@ -278,9 +298,6 @@ class Config(Settings):
             if computed and "{" not in column.metric:
                 advice = f"the benchmark {column.benchmark} computes no such metric"
                 _require(column.metric, computed, where, advice)
-        for name in self.tables:
-            if name in RESERVED_TABLES:
-                raise ValueError(f"tables: {name!r} is a table that every experiment has, choose another name")
         for name, claim in self.claims.items():
             _require(claim.table, self.tables, f"claims.{name}.table", "add it to tables")
             labels = [column.label for column in self.tables[claim.table].columns]
@@ -301,6 +318,8 @@ class Config(Settings):
                 kind = self.benchmarks[benchmark].kind
                 if files.judgments is not None and kind not in JUDGED:
                     raise ValueError(f"{where}.{benchmark}.judgments: a benchmark of kind {kind} has no judge")
+                if files.missing and kind != "alpaca_eval":
+                    raise ValueError(f"{where}.{benchmark}.missing: only AlpacaEval's files may lack items; remove it")
                 if files.answers is None and (files.judgments is None or kind != "alpaca_eval"):
                     raise ValueError(f"{where}.{benchmark}.answers: missing; only AlpacaEval's judgments hold them too")
 

@@ -28,6 +28,7 @@ from isheep.journal import Journal
 from isheep.records import InputError, parse_lines, parse_list, read_jsonl, read_text
 from isheep.sandbox import Limits, Sandbox
 from isheep.settings import Settings, Unique
+from isheep.spelling import listed
 
 Format = Literal["humaneval", "mbpp"]
 
@@ -291,9 +292,11 @@ def read_samples(path: str | Path, problems: Sequence[Problem]) -> list[Sample]:
 
     Returns those of each problem together, in the order of the problems; other keys are ignored.
 
-    Raises InputError, naming the file, for a missing field, an unknown task_id, or a problem without a sample.
+    Raises InputError, naming the file, for a missing field, an unknown task_id, a problem without a sample, or one with
+    more or fewer samples than most: a row that stands there twice would count as one more sample.
     """
     by_id: dict[str, list[Sample]] = {str(problem.id): [] for problem in problems}
+    lines: dict[str, list[int]] = {id: [] for id in by_id}
     for line, row in enumerate(read_jsonl(path), start=1):
         if "task_id" not in row or not isinstance(row.get("completion"), str):
             raise InputError(f"{path}: line {line} needs a task_id and, under 'completion', a text.")
@@ -304,13 +307,30 @@ def read_samples(path: str | Path, problems: Sequence[Problem]) -> list[Sample]:
                 "problems that are measured; these must be samples for the same problems."
             )
         of_task.append(Sample(row["task_id"], len(of_task), row["completion"]))
+        lines[str(row["task_id"])].append(line)
     missing = [id for id, samples in by_id.items() if not samples]
     if missing:
         raise InputError(
             f"{path}: {len(missing)} of {len(problems)} problems have no sample, the first is {missing[0]}; add theirs "
             "or narrow ids."
         )
+    [(usual, _)] = Counter(map(len, by_id.values())).most_common(1)
+    for id, found in lines.items():
+        if len(found) != usual:
+            raise InputError(
+                f"{path}: {id} has {len(found)} samples (line {listed(found)}), but most problems have {usual}; each "
+                "must have as many: remove what stands there twice, or add what is missing."
+            )
     return [sample for samples in by_id.values() for sample in samples]
+
+
+def published_samples_note(samples: Sequence[Sample]) -> list[str]:
+    """Return a note on how many published samples each problem has, where it has several, and how many of them repeat
+    an earlier one's text."""
+    of_each = max(sample.sample for sample in samples) + 1
+    repeats = len(samples) - len({(str(sample.task_id), sample.completion) for sample in samples})
+    repeated = f", {repeats} of all {len(samples)} the same as an earlier one" if repeats else ""
+    return [f"{of_each} samples of each problem{repeated}."] if of_each > 1 else []
 
 
 def require_enough_samples(samples: Sequence[Sample], ks: Sequence[int]) -> None:

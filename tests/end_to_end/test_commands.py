@@ -115,7 +115,12 @@ def configuration(value: str, named: str, file: str) -> dict:
             "published": {
                 "benchmarks": {
                     "choice": {"answers": f"{file}.answers.jsonl", "model": named},
-                    "alpaca": {"answers": f"{file}.answers.jsonl", "judgments": f"{file}.judged.json", "model": named},
+                    "alpaca": {
+                        "answers": f"{file}.answers.jsonl",
+                        "judgments": f"{file}.judged.json",
+                        "model": named,
+                        "missing": 2,
+                    },
                     "bench": {"answers": f"{file}.answers.jsonl", "judgments": f"{file}.judged.json", "model": named},
                     "code": {"answers": f"{file}.answers.jsonl"},
                 }

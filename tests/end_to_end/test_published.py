@@ -44,6 +44,8 @@ IFEVAL = {
     "prompt_level_loose_acc": (429, 538),
     "inst_level_loose_acc": (709, 828),
 }
+LACKING = "lacking"
+"""A baseline of which two instructions were not published."""
 PROGRAMS = {
     ("canonical", "humaneval"): (164, 164),
     ("pass_bodies", "humaneval"): (0, 164),
@@ -82,6 +84,7 @@ def published(published_data, sandbox, tmp_path_factory):
                 }
             },
             **programs_to_take(published_data, workspace.folder),
+            LACKING: {"benchmarks": {"alpaca_eval": lacking_annotations(published_data, workspace.folder)}},
         },
     }
     more["experiment"]["baselines"] += list(more["baselines"])
@@ -115,6 +118,14 @@ def programs_to_take(published_data, folder):
     return baselines
 
 
+def lacking_annotations(published_data, folder):
+    """A baseline's files: published annotations without those of the first and the last instruction."""
+    name = "vicuna-7b-v1.5.glm.json"
+    rows = json.loads((published_data / "alpaca_eval/annotations_ae2" / name).read_text())
+    (folder / name).write_text(json.dumps(rows[1:-1]))
+    return {"judgments": name, "missing": 2}
+
+
 def record(workspace, baseline, benchmark):
     path = workspace.folder / "results/published/baselines" / baseline / "benchmarks" / benchmark / "result.json"
     content = json.loads(path.read_text())
@@ -129,6 +140,16 @@ def test_alpaca_eval(published, model):
         assert found["scores"][metric]["value"] == pytest.approx(value, rel=tolerance), metric
     assert found["scores"]["win_rate"]["standard_error"] == pytest.approx(STANDARD_ERROR[model], rel=1e-12)
     assert (found["scores"]["win_rate"]["n_valid"], found["scores"]["win_rate"]["n"]) == (805, 805)
+
+
+def test_instructions_that_a_published_file_lacks_are_missing(published):
+    found = record(published, LACKING, "alpaca_eval")["scores"]
+    for metric in ("win_rate", "length_controlled_win_rate", "avg_length"):
+        assert (found[metric]["n_valid"], found[metric]["n"]) == (803, 805), metric
+    assert found["n_wins"]["value"] + found["n_wins_base"]["value"] + found["n_draws"]["value"] == 803
+    table = (published.folder / "results/published/tables/published.md").read_text()
+    assert f"{found['win_rate']['value']:.2f} (2 missing)" in table
+    assert f"alpaca_eval of {LACKING} published: The published file lacks 2 of 805 instructions" in table
 
 
 def test_a_length_controlled_rate_that_cannot_be_computed_is_missing_and_says_what_to_fetch(published):

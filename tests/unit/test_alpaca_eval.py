@@ -16,6 +16,7 @@ import score_alpaca_eval
 from isheep.alpaca import load_annotations, load_outputs, load_reference
 from isheep.alpaca_annotator import judge_pairs, load_annotator
 from isheep.engine import Completion, TokenLogprob
+from isheep.item_values import read_item_values
 from isheep.records import InputError, read_jsonl, unfinished_folder
 
 ROOT = Path(__file__).parents[2]
@@ -80,10 +81,11 @@ def judge_with(two_sides, tmp_path, monkeypatch):
     """Run the judging program with a scripted judge: the files that it wrote."""
     monkeypatch.setattr(judge_alpaca_eval, "usage", lambda settings, completions: {"requests": len(completions)})
 
-    def run(judge, annotator="alpaca_eval_gpt4"):
+    def run(judge, annotator="alpaca_eval_gpt4", missing=0):
         monkeypatch.setattr(judge_alpaca_eval, "open_requested_judge", lambda arguments, journal: judge)
         files = SimpleNamespace(annotations=tmp_path / "annotations.json", usage=tmp_path / "usage.json")
         arguments = {**vars(two_sides), **vars(files), "annotator": ANNOTATORS / annotator, "seed": 1}
+        arguments["missing"] = missing
         judge_alpaca_eval.main(SimpleNamespace(**arguments))
         return files
 
@@ -349,6 +351,55 @@ def test_a_length_controlled_preference_may_be_missing_and_is_then_not_counted(t
     _, scores, _ = score(files, tmp_path)
     controlled = scores["length_controlled_win_rate"]
     assert (controlled["value"], controlled["n"], controlled["n_valid"]) == (50.0, 24, 22)
+
+
+WITHOUT_OUTPUT = [annotation(i, 1.25 if i % 2 else 2, glm_preference=0.5) for i in range(24) if i not in (3, 7)]
+"""The annotations of a model that was published for 22 of 24 instructions."""
+
+
+def test_instructions_that_published_annotations_may_lack_are_missing(two_sides, tmp_path):
+    file = write(tmp_path / "published.json", WITHOUT_OUTPUT)
+    files = take_annotations(file, two_sides.reference, tmp_path, "--missing=2")
+    result, scores, items = score(files, tmp_path)
+    assert (scores["win_rate"]["value"], scores["win_rate"]["n"], scores["win_rate"]["n_valid"]) == (
+        pytest.approx(100 * (12 + 10 * 0.25) / 22),
+        24,
+        22,
+    )
+    assert (scores["avg_length"]["value"], scores["avg_length"]["n_valid"]) == (4, 22)
+    assert (scores["length_controlled_win_rate"]["value"], scores["length_controlled_win_rate"]["n_valid"]) == (50, 22)
+    assert "The published file lacks 2 of 24 instructions; they are missing." in result["notes"]
+    assert not [note for note in result["notes"] if "another text" in note]
+    assert [item["id"] for item in items if item["response"] is None] == [3, 7]
+    assert (items[3]["prompt"], items[3]["preference"], items[3]["winner"]) == ("Do task 3.", None, None)
+    values = read_item_values(tmp_path / "items.jsonl")["win_rate"].items
+    assert [id for id, parts in values.items() if parts == [None]] == [3, 7]
+
+
+def test_a_published_file_may_lack_no_more_than_its_baseline_says_and_has_nothing_else(two_sides, tmp_path):
+    file = write(tmp_path / "published.json", WITHOUT_OUTPUT)
+    with pytest.raises(InputError, match=r"2 of the reference's 24 .* set the baseline's key missing to 2\.$"):
+        take_annotations(file, two_sides.reference, tmp_path, "--missing=1")
+    write(file, [*WITHOUT_OUTPUT, annotation(98, 1), annotation(99, 1)])
+    with pytest.raises(InputError, match=r"and 'Do task 9[89]\.' is none of them"):
+        take_annotations(file, two_sides.reference, tmp_path, "--missing=2")
+
+
+def test_a_judge_compares_what_published_outputs_have(judge_with, two_sides, gamed, tmp_path):
+    published = write(tmp_path / "published.json", rows(["good"] * 24, "model")[:-2])
+    flags = ["--take", published, "--reference", two_sides.reference, "--outputs", two_sides.outputs]
+    flags += ["--answered-by", tmp_path / "answered_by.json", "--missing=2"]
+    answer_alpaca_eval.take(answer_alpaca_eval.take_parser.parse_args(list(map(str, flags))))
+    judge = ScriptedJudge(rank_by(good_stands_first))
+    result, scores, items = score(judge_with(judge, missing=2), tmp_path)
+    assert len(judge.asked) == 22
+    assert (scores["win_rate"]["value"], scores["win_rate"]["n"], scores["win_rate"]["n_valid"]) == (100, 24, 22)
+    assert result["notes"] == ["The published file lacks 2 of 24 instructions; they are missing."]
+    assert [item["winner"] for item in items] == ["model"] * 22 + [None] * 2
+    files = SimpleNamespace(annotations=tmp_path / "annotations.json", usage=tmp_path / "usage.json")
+    _, scores, _ = score(files, tmp_path, "--length-control", gamed)
+    assert scores["length_controlled_win_rate"]["value"] is None
+    assert "fitted on outputs for all instructions" in scores["length_controlled_win_rate"]["note"]
 
 
 def test_a_wrong_row_is_named_by_its_number_in_a_file_of_several_models(two_sides, tmp_path):

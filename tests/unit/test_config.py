@@ -144,8 +144,28 @@ def test_recipe_takes_from_the_one_it_extends_what_it_does_not_say(raw):
             lambda c: c["judges"]["demo"].update(api={"base_ulr": "x"}, model=None),
             ["unknown key 'judges.demo.api.base_ulr'", "allowed here: model", "did you mean 'base_url'?"],
         ),
+        (
+            lambda c: c.update(baselines={"b": {"benchmarks": {"mt_bench": {"answers": "a.jsonl", "missing": 2}}}}),
+            ["baselines.b.benchmarks.mt_bench.missing: only AlpacaEval's files may lack items; remove it"],
+        ),
         (lambda c: c.update(recipes=[1]), ["recipes", "found [1]", "dictionary"]),
-        (lambda c: c["recipes"].update(base={}), ["recipes", "'base' is the name of the untouched model"]),
+        (lambda c: c["recipes"].update(base={}), ["recipes.base: 'base' is the folder of the untouched base model"]),
+        *(
+            (
+                lambda c, name=name: c["models"].update({name: c["models"]["demo"]}),
+                [f"models.{name}: '{name}' is a folder of every experiment's results, choose another name"],
+            )
+            for name in ("tables", "baselines", "figures", "logs", "test_items")
+        ),
+        (
+            lambda c: c["experiment"].update(name="fetched"),
+            ["experiment.name: 'fetched' is the folder of what was fetched, choose another name"],
+        ),
+        (lambda c: c["tables"].update(data=c["tables"]["main"]), ["tables.data: 'data' is a table that every exper"]),
+        (
+            lambda c: c["figures"].update(main=c["figures"]["figure_3"]),
+            ["figures.main: 'main' is the name of a table, choose another name"],
+        ),
         (
             lambda c: c["instructions"]["filters"].update(near_duplicate_threshold=7),
             ["instructions.filters.near_duplicate_threshold", "found 7"],

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from pathlib import Path
 
 import pandas
 import pytest
@@ -9,8 +10,10 @@ import pytest
 import collect_scores
 import make_table
 from isheep.csv_text import guarded, guarded_frame, restored, restored_frame
-from isheep.grid import Grid
-from isheep.records import write_json
+from isheep.grid import PUBLISHED, Grid
+from isheep.records import write_jsonl
+from isheep.result_checks import Configured
+from made_up_results import write_made_up_result
 
 FORMULAS = ["=1+1", "+cmd", "-x", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://x","y")']
 HARMLESS = ["plain", "a=b", "", "'quoted'", "''", "−5", "-5", "+1.5", "-1e-3", "2"]
@@ -50,8 +53,15 @@ def test_what_a_result_record_says_is_no_formula_in_the_collected_scores(tmp_pat
     score = {"metric": "-rate", "value": -0.5, "standard_error": None, "n": 2, "n_valid": 2}
     grid = Grid(results=str(tmp_path), seeds=(1,), baselines={"x": ("chat",)})
     [(path, _)] = grid.records()
-    write_json(path, {"scores": [score], "notes": ["=1+1, said the judge.", "Second."]})
+    configured = Configured(
+        results=str(tmp_path), benchmarks={"chat": {}}, published={"x": {"chat": {"judgments": "j"}}}
+    )
+    items = Path(path).with_name("items.jsonl")
+    write_jsonl(items, [{"id": 1}])
+    notes = ["=1+1, said the judge.", "Second."]
+    write_made_up_result(items, [score], configured.of("x", PUBLISHED, "chat"), benchmark="chat", notes=notes)
     flags = ["--grid", grid.model_dump_json(), "--scores", str(tmp_path / "scores.csv")]
+    flags += ["--configured", configured.model_dump_json()]
     collect_scores.main(collect_scores.parser.parse_args(flags))
     with open(tmp_path / "scores.csv", newline="") as file:
         [row] = csv.DictReader(file)

@@ -19,6 +19,7 @@ from isheep.programs import (
     find_shots,
     pass_at_k,
     protocol_sampling,
+    published_samples_note,
     question,
     read_problems,
     read_samples,
@@ -458,11 +459,29 @@ def test_samples_of_other_problems_are_refused(tmp_path):
     for written, message in [
         ([{"task_id": "Tiny/2", "completion": "x"}], "line 1 has the task_id 'Tiny/2', which is none of the 2"),
         ([{"task_id": "Tiny/0", "completion": "x"}], "1 of 2 problems have no sample, the first is Tiny/1"),
+        (
+            [{"task_id": f"Tiny/{n}", "completion": "x"} for n in (0, 1, 0)],
+            r"Tiny/\d has \d samples \(line [123, ]+\), but most problems have \d; each must have as many",
+        ),
         ([{"task_id": "Tiny/0"}], "line 1 needs a task_id and, under 'completion'"),
     ]:
         write_jsonl(samples, written)
         with pytest.raises(InputError, match=message):
             read_samples(samples, problems)
+
+
+def test_a_row_that_stands_twice_is_no_further_sample(tmp_path):
+    rows = [HUMANEVAL_ROW | {"task_id": f"Tiny/{number}"} for number in range(3)]
+    problems = read_problems(write_problems(tmp_path / "he.jsonl", *rows), "humaneval")
+    written = [{"task_id": f"Tiny/{number}", "completion": "x"} for number in (0, 1, 2, 1)]
+    write_jsonl(tmp_path / "samples.jsonl", written)
+    with pytest.raises(InputError, match=r"Tiny/1 has 2 samples \(line 2, 4\), but most problems have 1"):
+        read_samples(tmp_path / "samples.jsonl", problems)
+    write_jsonl(tmp_path / "samples.jsonl", written[:3] + [row | {"completion": "y"} for row in written[:3]])
+    assert published_samples_note(read_samples(tmp_path / "samples.jsonl", problems)) == ["2 samples of each problem."]
+    write_jsonl(tmp_path / "samples.jsonl", written[:3] * 2)
+    note = "2 samples of each problem, 3 of all 6 the same as an earlier one."
+    assert published_samples_note(read_samples(tmp_path / "samples.jsonl", problems)) == [note]
 
 
 def test_worked_examples_are_not_asked(tmp_path):
