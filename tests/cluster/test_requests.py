@@ -25,6 +25,15 @@ def output(cluster, checkpoint, tmp_path_factory):
     return text
 
 
+def test_a_wrong_account_ends_the_run_before_its_first_job(cluster, checkpoint, tmp_path):
+    site = Responses(tmp_path, checkpoint, account="wrong", one={"instructions": 1}, two={"instructions": 1})
+    output = site.run(status=1)
+    [line] = [line for line in output.splitlines() if "slurm_account wrong" in line and line.startswith("Error: ")]
+    assert "known are root, tests (`sacctmgr show assoc user=$USER" in line
+    assert "Trying to restart" not in output
+    assert "rule write_responses:" not in output
+
+
 @pytest.mark.parametrize(
     ("job", "request_", "limit"),
     [

@@ -27,7 +27,7 @@ def ended(cluster, checkpoint, tmp_path_factory):
     site = Responses(
         tmp_path_factory.mktemp("ended"),
         checkpoint,
-        cancelled={"instructions": 60},
+        cancelled={"instructions": 60, "mem_mb": [5000, 10000], "runtime": [40, 80]},
         late={"instructions": 40, "runtime": [1, 10], "stops_after": [6, 0]},
         large={"instructions": 10, "mem_mb": [500, 2500]},
     )
@@ -40,6 +40,9 @@ def ended(cluster, checkpoint, tmp_path_factory):
 
 def test_cancelled_job_is_retried_and_goes_on(ended):
     first, second = ended.slurm_jobs("cancelled")
+    # Twice as much would be more than a node has, and the partition's time limit.
+    assert [accounted(job)["ReqMem"] for job in (first, second)] == ["5000M", f"{machines.MEMORY_MB}M"]
+    assert [accounted(job)["TimelimitRaw"] for job in (first, second)] == ["40", str(machines.PARTITION_MINUTES)]
     assert accounted(first)["State"].startswith("CANCELLED by")
     assert accounted(second)["State"] == "COMPLETED"
     assert f"SLURM-job '{first}' failed, SLURM status is: 'CANCELLED'" in ended.output

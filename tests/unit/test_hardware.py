@@ -1,8 +1,11 @@
 """What a model of a given size asks of the machines: the paper's sizes, the demo's, and those that fit nowhere."""
 
+import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
+import yaml
 
 from isheep.hardware import (
     HardwareSettings,
@@ -141,6 +144,13 @@ def test_requests_stay_within_the_node_and_the_queue():
     limited = HardwareSettings(gpus_per_node=8, node_memory_gib=200, longest_job_minutes=60)
     assert requests(limited, 72, 3)["generation memory"] == 200 * 1024
     assert {requests(limited, 72, 3)[f"{what} time"] for what in ("generation", "training", "rewriting")} == {60}
+
+
+def test_the_paper_s_configuration_has_the_keys_that_the_guide_to_clusters_says_to_edit():
+    step = Path("slurm/README.md").read_text().partition("3. Edit `hardware:`")[2].partition("\n## ")[0]
+    keys = set(re.findall(r"`(\w+)`", step))
+    assert keys == {"longest_job_minutes", "node_memory_gib"}
+    assert keys <= yaml.safe_load(Path("config/paper.yaml").read_text())["hardware"].keys()
 
 
 def test_an_iteration_of_72b_takes_what_the_paper_says():
