@@ -20,6 +20,17 @@ def read_rows(path: str | Path, *keys: str) -> list[dict]:
     return rows
 
 
+def read_some(path: str | Path, *keys: str) -> list[dict]:
+    """Return the rows of a JSON Lines file that is never written without any, such as the pairs of a shard.
+
+    Raises InputError as `read_rows` does, and for an empty file.
+    """
+    rows = read_rows(path, *keys)
+    if not rows:
+        raise InputError(f"{path} is empty, but is never made so; remove it, and it is made again.")
+    return rows
+
+
 def read_shards(paths: Sequence[str | Path], *keys: str) -> list[dict]:
     """Return the rows of several files, one file after another.
 
