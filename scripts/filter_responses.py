@@ -5,16 +5,21 @@ from pathlib import Path
 
 from isheep import program
 from isheep.ownership import Output
-from isheep.records import read_jsonl, write_jsonl
+from isheep.reading import read_some
+from isheep.records import InputError, write_jsonl
 from isheep.responses import ResponseRules, clean_response, first_failing_rule
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Write every pair, with the name of the first rule that it breaks or null."""
     rules = ResponseRules.model_validate_json(arguments.rules)
-    responses = {row["id"]: row["response"] for row in read_jsonl(arguments.responses)}
+    responses = {row["id"]: row["response"] for row in read_some(arguments.responses)}
     pairs = []
-    for row in read_jsonl(arguments.instructions):
+    for row in read_some(arguments.instructions):
+        if row["id"] not in responses:
+            raise InputError(
+                f"{arguments.responses}: it has no response to {row['id']!r}; remove it, and it is made again."
+            )
         response = clean_response(responses[row["id"]])
         broken = first_failing_rule(row["instruction"], row["input"], response, rules)
         pairs.append(row | {"response": response, "rejected_by": broken})

@@ -7,6 +7,7 @@ from pathlib import Path
 from isheep import program
 from isheep.ownership import Output
 from isheep.pairs import first_of_each_source
+from isheep.reading import read_some
 from isheep.records import InputError, read_jsonl, write_jsonl
 from isheep.selection import (
     METHODS_WITH_CLUSTERS,
@@ -21,9 +22,11 @@ def main(arguments: argparse.Namespace) -> None:
     """Write the training set and the ledger."""
     settings = SelectionSettings.model_validate_json(arguments.selection)
     check_flags(arguments, settings)
-    pairs = [pair for path in arguments.pairs for pair in read_jsonl(path)]
+    pairs = [pair for path in arguments.pairs for pair in read_some(path)]
     pairs = first_of_each_source(pairs, arguments.count)
-    kept, ledger = select_pairs(pairs, read_measurements(arguments), settings, arguments.seed)
+    measurements = read_measurements(arguments)
+    check_measurements(pairs, measurements, settings)
+    kept, ledger = select_pairs(pairs, measurements, settings, arguments.seed)
     write_jsonl(arguments.ledger, ledger)
     write_jsonl(arguments.training_set, kept)
     reasons = Counter(entry["reason"] for entry in ledger if not entry["kept"])
@@ -59,6 +62,25 @@ def read_measurements(arguments: argparse.Namespace) -> Measurements:
     }
     clusters = {row["id"]: row["cluster"] for row in read_jsonl(arguments.clusters)} if arguments.clusters else {}
     return Measurements(scores, perplexities, clusters)
+
+
+def check_measurements(pairs: list[dict], measured: Measurements, settings: SelectionSettings) -> None:
+    """Raise InputError for a pair that was to be measured and has no row; one that could not be has a row with null."""
+    ids = [pair["id"] for pair in pairs if pair["rejected_by"] is None]
+    needed = []
+    if settings.method == "scores":
+        scored = [(f"--scores ({criterion})", criterion) for criterion in settings.criteria]
+        needed += [(flag, {id for id, scores in measured.scores.items() if name in scores}) for flag, name in scored]
+    if settings.method in METHODS_WITH_PERPLEXITIES:
+        needed.append(("--perplexities", measured.perplexities))
+    if settings.method in METHODS_WITH_CLUSTERS:
+        needed.append(("--clusters", measured.clusters))
+    for flag, found in needed:
+        if lacking := [id for id in ids if id not in found]:
+            raise InputError(
+                f"{flag}: {len(lacking)} of {len(ids)} pairs have no row, the first is {lacking[0]}; give the files of "
+                "all shards, and remove one that lacks rows, so that it is made again."
+            )
 
 
 parser = argparse.ArgumentParser(description=__doc__)
