@@ -10,6 +10,7 @@ import sys
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
 from isheep.cluster import explain_ended_jobs, prepare_for_cluster, refuse_wrong_account
+from isheep.disk_space import explain_full_disk
 from isheep.journal import remove_leftovers
 from isheep.kept_records import keep_records_on_disk
 from isheep.locks import name_lock_owners
@@ -112,5 +113,6 @@ onsuccess:
 
 
 onerror:
+    explain_full_disk("results", ".snakemake")
     explain_ended_jobs()
     remove_leftovers("results")

@@ -6,13 +6,13 @@ from pathlib import Path
 from isheep import program
 from isheep.contamination import LEAST_WORDS, RUN, TrainingSet, check_benchmark
 from isheep.ownership import Output
-from isheep.reading import by_id, read_rows
+from isheep.reading import by_id, read_rows, read_some
 from isheep.records import InputError, write_json
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Write the report."""
-    pairs = read_rows(arguments.training_set, "id", "instruction", "input", "response")
+    pairs = read_some(arguments.training_set, "id", "instruction", "input", "response")
     by_id(pairs, str(arguments.training_set))
     items = read_test_items(arguments.test_items)
     training_set = TrainingSet(pairs)

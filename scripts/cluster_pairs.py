@@ -15,13 +15,14 @@ from threadpoolctl import threadpool_limits
 from isheep import program
 from isheep.ownership import Output
 from isheep.pairs import first_of_each_source
-from isheep.records import InputError, iterate_jsonl, write_jsonl
+from isheep.reading import iterate_some
+from isheep.records import InputError, write_jsonl
 from isheep.vectors import read_vectors
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Write the cluster of every pair that broke no rule."""
-    pairs = (pair for path in arguments.pairs for pair in iterate_jsonl(path))
+    pairs = (pair for path in arguments.pairs for pair in iterate_some(path))
     ids = [pair["id"] for pair in first_of_each_source(pairs, arguments.count) if pair["rejected_by"] is None]
     if arguments.clusters > len(ids):
         raise InputError(

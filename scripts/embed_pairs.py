@@ -11,7 +11,8 @@ from isheep.devices import claim_devices
 from isheep.embedding import EmbeddingSettings, embed_texts
 from isheep.ownership import Output
 from isheep.pairs import pair_text
-from isheep.records import InputError, read_jsonl
+from isheep.reading import read_some
+from isheep.records import InputError
 from isheep.reference import sample_reference
 from isheep.vectors import write_vectors
 from isheep.writing import add_checkpoint_argument
@@ -37,7 +38,7 @@ def main(arguments: argparse.Namespace) -> None:
 def chosen_pairs(arguments: argparse.Namespace) -> list[dict]:
     """Return the rows to embed. Raises InputError if a reference comes without the flags to draw from it."""
     if arguments.pairs:
-        return [pair for pair in read_jsonl(arguments.pairs) if pair["rejected_by"] is None]
+        return [pair for pair in read_some(arguments.pairs) if pair["rejected_by"] is None]
     if arguments.sample is None or arguments.seed is None:
         raise InputError("--reference needs --sample, the rows to draw from it, and --seed; add them.")
     return sample_reference(arguments.reference, arguments.sample, arguments.seed)

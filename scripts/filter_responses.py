@@ -8,7 +8,7 @@ from pathlib import Path
 
 from isheep import program
 from isheep.ownership import Output
-from isheep.reading import iterate_rows
+from isheep.reading import iterate_some
 from isheep.records import InputError, write_jsonl
 from isheep.responses import ResponseRules, clean_response, first_failing_rule
 
@@ -36,7 +36,7 @@ def answered(instructions: Path, responses: Path) -> Iterator[tuple[dict, str]]:
     Raises InputError where the responses are not those of the instructions in the same order.
     """
     both = zip_longest(
-        iterate_rows(instructions, "id", "instruction", "input"), iterate_rows(responses, "id", "response")
+        iterate_some(instructions, "id", "instruction", "input"), iterate_some(responses, "id", "response")
     )
     for line, (row, response) in enumerate(both, start=1):
         asked, found = (each and each["id"] for each in (row, response))

@@ -8,13 +8,14 @@ from isheep.journal import Journal
 from isheep.ownership import Output
 from isheep.pairs import pair_text
 from isheep.perplexity import TextPerplexity, measure_perplexities
-from isheep.records import read_jsonl, unfinished_folder, write_jsonl
+from isheep.reading import read_some
+from isheep.records import unfinished_folder, write_jsonl
 from isheep.writing import add_checkpoint_argument, add_scoring_arguments, open_requested_engine
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Write both perplexities of every pair that broke no rule."""
-    pairs = [pair for pair in read_jsonl(arguments.pairs) if pair["rejected_by"] is None]
+    pairs = [pair for pair in read_some(arguments.pairs) if pair["rejected_by"] is None]
     responses = [pair["response"] for pair in pairs]
     wholes = [pair_text(pair, arguments.separator) for pair in pairs]
     journal = unfinished_folder(arguments.perplexities)

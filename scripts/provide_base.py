@@ -9,7 +9,7 @@ from pathlib import Path
 
 from isheep import program
 from isheep.hub_cache import MODEL_FILES, snapshot_of
-from isheep.identity import write_identity
+from isheep.identity import require_whole, write_identity
 from isheep.ownership import Output
 from isheep.records import InputError, file_sha256, publish
 
@@ -32,6 +32,7 @@ def main(arguments: argparse.Namespace) -> None:
             raise InputError(f"{folder}: the file {name} is missing; a base model's folder must hold it.")
     if not any(path.suffix == ".safetensors" for path in files):
         raise InputError(f"{folder}: there is no *.safetensors file; convert the weights to safetensors first.")
+    require_whole(folder)
     with publish(arguments.output) as partial:
         partial.mkdir()
         for path in files:

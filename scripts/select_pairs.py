@@ -9,6 +9,7 @@ from pathlib import Path
 from isheep import program
 from isheep.ownership import Output
 from isheep.pairs import first_of_each_source
+from isheep.reading import iterate_some
 from isheep.records import InputError, files_read, iterate_jsonl, write_json, write_jsonl
 from isheep.selection import (
     METHODS_WITH_CLUSTERS,
@@ -24,7 +25,9 @@ def main(arguments: argparse.Namespace) -> None:
     settings = SelectionSettings.model_validate_json(arguments.selection)
     check_flags(arguments, settings)
     pairs = [{"id": pair["id"], "rejected_by": shared(pair["rejected_by"])} for pair in choices(arguments)]
-    _, ledger = select_pairs(pairs, read_measurements(arguments), settings, arguments.seed)
+    measurements = read_measurements(arguments)
+    check_measurements(pairs, measurements, settings)
+    _, ledger = select_pairs(pairs, measurements, settings, arguments.seed)
     write_jsonl(arguments.ledger, ledger)
     both = zip(choices(arguments), ledger, strict=True)
     write_jsonl(arguments.training_set, (pair for pair, entry in both if entry["kept"]))
@@ -36,7 +39,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def choices(arguments: argparse.Namespace) -> Iterator[dict]:
     """Yield the pairs to choose from as their files have them: texts are read a second time rather than held."""
-    return first_of_each_source((pair for path in arguments.pairs for pair in iterate_jsonl(path)), arguments.count)
+    return first_of_each_source((pair for path in arguments.pairs for pair in iterate_some(path)), arguments.count)
 
 
 def shared(name: str | None) -> str | None:
@@ -72,6 +75,25 @@ def read_measurements(arguments: argparse.Namespace) -> Measurements:
     }
     clusters = {row["id"]: row["cluster"] for row in iterate_jsonl(arguments.clusters)} if arguments.clusters else {}
     return Measurements(scores, perplexities, clusters)
+
+
+def check_measurements(pairs: list[dict], measured: Measurements, settings: SelectionSettings) -> None:
+    """Raise InputError for a pair that was to be measured and has no row; one that could not be has a row with null."""
+    ids = [pair["id"] for pair in pairs if pair["rejected_by"] is None]
+    needed = []
+    if settings.method == "scores":
+        scored = [(f"--scores ({criterion})", criterion) for criterion in settings.criteria]
+        needed += [(flag, {id for id, scores in measured.scores.items() if name in scores}) for flag, name in scored]
+    if settings.method in METHODS_WITH_PERPLEXITIES:
+        needed.append(("--perplexities", measured.perplexities))
+    if settings.method in METHODS_WITH_CLUSTERS:
+        needed.append(("--clusters", measured.clusters))
+    for flag, found in needed:
+        if lacking := [id for id in ids if id not in found]:
+            raise InputError(
+                f"{flag}: {len(lacking)} of {len(ids)} pairs have no row, the first is {lacking[0]}; give the files of "
+                "all shards, and remove one that lacks rows, so that it is made again."
+            )
 
 
 def selection_record(arguments: argparse.Namespace) -> dict:

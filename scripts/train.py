@@ -34,10 +34,11 @@ from trl import SFTConfig, SFTTrainer
 
 from isheep import program
 from isheep.durable import sync, sync_entry
-from isheep.identity import read_identity, write_identity
+from isheep.identity import read_identity, require_whole, write_identity
 from isheep.ownership import claim, open_alone
 from isheep.prompts import chat_messages, response_prompt
-from isheep.records import InputError, file_sha256, publish, read_jsonl, unfinished_folder, write_json
+from isheep.reading import read_some
+from isheep.records import InputError, file_sha256, publish, unfinished_folder, write_json
 from isheep.training import TRAINING_RECORD, TrainingSettings
 
 WHOLE = "whole"
@@ -114,6 +115,7 @@ def saved_steps_folder(output: Path, asked: dict) -> Path:
 
 def train(arguments: argparse.Namespace, settings: TrainingSettings, asked: dict) -> None:
     """Train from the start, or from the last saved step, and publish."""
+    require_whole(arguments.weights)
     accumulation = accumulated_batches(settings, arguments.micro_batch_size, PartialState().num_processes)
     examples = training_examples(arguments, settings)
     saved_steps = saved_steps_folder(arguments.output, asked)
@@ -237,7 +239,7 @@ def save(trainer: SFTTrainer, arguments: argparse.Namespace, settings: TrainingS
 
 def training_examples(arguments: argparse.Namespace, settings: TrainingSettings) -> dict[str, Dataset]:
     """Return the pairs as prompt and completion, both chat messages; `test` holds the validation share, if any."""
-    pairs = read_jsonl(arguments.training_set)[: settings.max_samples]
+    pairs = read_some(arguments.training_set)[: settings.max_samples]
     rows = [
         {
             "prompt": chat_messages(

@@ -1,12 +1,14 @@
 """A checkpoint's identity: the hash of everything in its folder that can change what it writes."""
 
 import hashlib
+import json
 from pathlib import Path
 
 from isheep.reading import read_object
 from isheep.records import InputError, file_sha256, write_json
 
 IDENTITY_FILE = "identity.json"
+RESTORE = "restore it, or remove its folder and make or fetch the weights again"
 IDENTITY_PATTERNS = (
     "*.safetensors",
     "config.json",
@@ -20,6 +22,37 @@ IDENTITY_PATTERNS = (
     "merges.txt",
 )
 """Files of a checkpoint folder that can change what it writes; README files and logs cannot."""
+
+
+def require_whole(folder: Path) -> None:
+    """Raise InputError, naming it, for the first file of weights that is torn, or that the folder's index lacks."""
+    for index in sorted(folder.glob("*.safetensors.index.json")):
+        try:
+            named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
+            raise InputError(f"{index} is torn, or no index of weights; {RESTORE}.") from None
+        for name in sorted(named):
+            if not (folder / name).exists():
+                raise InputError(f"{folder / name} is missing, though {index.name} names it; {RESTORE}.")
+    for path in sorted(folder.glob("*.safetensors")):
+        _require_whole_file(path)
+
+
+def _require_whole_file(path: Path) -> None:
+    """A safetensors file begins with the length of its header, 8 bytes; the header says where each tensor ends."""
+    try:
+        size = path.stat().st_size
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(length)) if 8 + length <= size else {}
+        ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); {RESTORE}.") from None
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        raise InputError(f"{path} is torn: its header is not that of a safetensors file; {RESTORE}.") from None
+    promised = 8 + length + max(ends, default=0)
+    if size < 8 or size != promised:
+        raise InputError(f"{path} is torn: it has {size} bytes, but its header tells of {promised}; {RESTORE}.")
 
 
 def write_identity(folder: Path, base: str | None = None, merged_from: str | None = None) -> str:
@@ -62,7 +95,8 @@ def is_adapter(folder: Path) -> bool:
 def full_weights(checkpoint: Path, base: Path | None) -> Path:
     """The folder with a checkpoint's full weights: its own, or for an adapter `base`, those it was trained on.
 
-    Raises InputError for an adapter without them or with other ones, and for a base that no adapter needs.
+    Raises InputError for an adapter without them or with other ones, for a base that no adapter needs, and for weights
+    that are torn.
     """
     if is_adapter(checkpoint):
         if base is None:
@@ -71,11 +105,15 @@ def full_weights(checkpoint: Path, base: Path | None) -> Path:
         return base
     if base is not None:
         raise InputError(f"{checkpoint} holds weights of its own, no adapter; leave --base-weights out.")
+    require_whole(checkpoint)
     return checkpoint
 
 
 def require_base(adapter: Path, weights: Path) -> None:
-    """Raise InputError unless `weights` are those that the adapter was trained on, by their identity."""
+    """Raise InputError unless `weights` are those that the adapter was trained on, by their identity, and both are
+    whole."""
+    for folder in (adapter, weights):
+        require_whole(folder)
     wanted, found = _read(adapter, "base"), read_identity(weights)
     if wanted != found:
         raise InputError(

@@ -2,27 +2,49 @@
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
 
 from isheep import ownership
+from isheep.disk_space import full_disk, is_of_full_disk
 from isheep.records import InputError
 
 
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
     """Parse the command line, claim the outputs that it names, and call `main`.
 
-    Bad input ends it with its one sentence and exit status 1.
+    Bad input, or a full disk, ends it with its one sentence and exit status 1.
     """
     arguments = parser.parse_args()
     try:
-        for value in vars(arguments).values():
-            if isinstance(value, ownership.Output):
-                ownership.claim(value)
+        for path in _paths(arguments):
+            if isinstance(path, ownership.Output):
+                ownership.claim(path)
         main(arguments)
     except InputError as error:
         sys.exit(f"Error: {error}")
+    except Exception as error:
+        if not is_of_full_disk(error):
+            raise
+        _end_on_full_disk(full_disk([*_paths(arguments), Path(tempfile.gettempdir())]))
     finally:
         ownership.release()
+
+
+def _paths(arguments: argparse.Namespace) -> list[Path]:
+    values = vars(arguments).values()
+    return [value for value in values if isinstance(value, Path)]
+
+
+def _end_on_full_disk(sentence: str) -> NoReturn:
+    """Say why the program ends; on standard output where the log lies on that disk, and cannot take it."""
+    try:
+        print(f"Error: {sentence}", file=sys.stderr, flush=True)
+    except OSError:
+        print(f"Error: {sentence}", flush=True)
+    sys.exit(1)
 
 
 def run_or_take(

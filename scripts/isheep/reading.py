@@ -24,6 +24,23 @@ def iterate_rows(path: str | Path, *keys: str) -> Iterator[dict]:
         yield row
 
 
+def iterate_some(path: str | Path, *keys: str) -> Iterator[dict]:
+    """Yield the rows of a JSON Lines file that is never written without any, such as the pairs of a shard.
+
+    Raises InputError as `iterate_rows` does, and for an empty file.
+    """
+    row = None
+    for row in iterate_rows(path, *keys):
+        yield row
+    if row is None:
+        raise InputError(f"{path} is empty, but is never made so; remove it, and it is made again.")
+
+
+def read_some(path: str | Path, *keys: str) -> list[dict]:
+    """Return the rows that `iterate_some` yields."""
+    return list(iterate_some(path, *keys))
+
+
 def read_shards(paths: Sequence[str | Path], *keys: str) -> list[dict]:
     """Return the rows of several files, one file after another.
 

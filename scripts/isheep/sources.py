@@ -23,6 +23,7 @@ import yaml
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from isheep import ownership
+from isheep.disk_space import is_of_full_disk
 from isheep.hub_cache import fetched_commit, folder_name
 from isheep.records import InputError, publish, unfinished_folder
 from isheep.settings import Settings
@@ -296,6 +297,8 @@ def _hub_errors(source: HubSource) -> Iterator[None]:
     except errors.RevisionNotFoundError:
         raise InputError(f"{what} has no such commit any more; remove its line from the lock file.") from None
     except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.HTTPError, OSError) as error:
+        if is_of_full_disk(error):
+            raise
         offline = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else type(error).__name__
         raise InputError(
             f"{what} cannot be fetched from the hub ({offline}); run `snakemake prefetch` on a machine with a network."

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from isheep.ownership import Output
 from isheep.records import read_jsonl
 from workspace import ROOT, Workspace
 
@@ -270,13 +271,25 @@ def replaced(content, value: str, named: str, file: str):
 
 
 @pytest.fixture(scope="module")
-def plain(workspace) -> dict[tuple, dict]:
-    return {job: normal(read(command)) for job, command in commands(workspace, *PLAIN).items()}
+def read_plain(workspace) -> dict[tuple, dict]:
+    return {job: read(command) for job, command in commands(workspace, *PLAIN).items()}
+
+
+@pytest.fixture(scope="module")
+def plain(read_plain) -> dict[tuple, dict]:
+    return {job: normal(arguments) for job, arguments in read_plain.items()}
 
 
 def test_every_rule_is_among_the_jobs(plain):
     rules = {name for file in (ROOT / "rules").glob("*.smk") for name in RULE.findall(file.read_text())}
     assert {job[0] for job in plain} == rules - WITHOUT_PROGRAM
+
+
+def test_every_output_of_a_rule_is_claimed_when_its_program_starts(read_plain):
+    """By the type of its flag; a training claims its own when it is alone."""
+    for (rule, *outputs), arguments in read_plain.items():
+        claimed = {str(path) for path in arguments.values() if isinstance(path, Output)}
+        assert claimed == (set() if "launch_training" in arguments["program"] else set(outputs)), rule
 
 
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
