@@ -7,7 +7,7 @@ from isheep import program
 from isheep.assessment import load_assessment_prompt, parse_score
 from isheep.engine import Request, Sampling
 from isheep.ownership import Output
-from isheep.reading import read_some
+from isheep.reading import iterate_some
 from isheep.seeds import derive_seed
 from isheep.writing import (
     add_checkpoint_argument,
@@ -29,7 +29,7 @@ def main(arguments: argparse.Namespace) -> None:
             sampling,
             derive_seed(arguments.seed, prompt.criterion, pair["id"]),
         )
-        for pair in read_some(arguments.pairs)
+        for pair in iterate_some(arguments.pairs)
         if pair["rejected_by"] is None
     ]
     complete_and_publish(

@@ -6,26 +6,25 @@ from pathlib import Path
 from isheep import program
 from isheep.contamination import LEAST_WORDS, RUN, TrainingSet, check_benchmark
 from isheep.ownership import Output
-from isheep.reading import by_id, read_rows, read_some
+from isheep.reading import iterate_rows, iterate_some, once_each
 from isheep.records import InputError, write_json
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Write the report."""
-    pairs = read_some(arguments.training_set, "id", "instruction", "input", "response")
-    by_id(pairs, str(arguments.training_set))
     items = read_test_items(arguments.test_items)
-    training_set = TrainingSet(pairs)
+    pairs = iterate_some(arguments.training_set, "id", "instruction", "input", "response")
+    training_set = TrainingSet(once_each(pairs, str(arguments.training_set)))
     benchmarks = {name: check_benchmark(training_set, rows) for name, rows in items.items()}
     report = {
-        "pairs": len(pairs),
+        "pairs": len(training_set),
         "thirteen_gram_words": RUN,
         "substring_least_words": LEAST_WORDS,
         "benchmarks": benchmarks,
     }
     write_json(arguments.report, report)
     hit = ", ".join(f"{name} {found['either']} of {found['items']}" for name, found in benchmarks.items())
-    print(f"{arguments.report}: test items in {len(pairs)} pairs: {hit}")
+    print(f"{arguments.report}: test items in {len(training_set)} pairs: {hit}")
 
 
 def read_test_items(named_files: list[str]) -> dict[str, list[dict]]:
@@ -37,8 +36,7 @@ def read_test_items(named_files: list[str]) -> dict[str, list[dict]]:
             raise InputError(f"--test-items: {named!r} is not a benchmark's name, =, and a file; correct it.")
         if name in items:
             raise InputError(f"--test-items: {name} is given twice; give each benchmark once.")
-        items[name] = read_rows(path, "id", "text")
-        by_id(items[name], path)
+        items[name] = list(once_each(iterate_rows(path, "id", "text"), path))
     return items
 
 

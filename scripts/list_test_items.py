@@ -8,15 +8,14 @@ from isheep import program
 from isheep.contamination import without_frame
 from isheep.lm_eval_tasks import fetched_data, find_task, load_without_download, question_of, stay_offline
 from isheep.ownership import Output
-from isheep.reading import by_id
+from isheep.reading import once_each
 from isheep.records import InputError, write_jsonl
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Write id and text of every item."""
     items = READERS[arguments.kind](arguments)
-    by_id(items, f"the test items of --kind {arguments.kind}")
-    write_jsonl(arguments.output, items)
+    write_jsonl(arguments.output, once_each(items, f"the test items of --kind {arguments.kind}"))
     print(f"{arguments.output}: {len(items)} test items")
 
 

@@ -1,12 +1,13 @@
 """Say what the data of one iteration looks like: yield of every filter, scores, lengths, duplicates, diversity."""
 
 import argparse
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from isheep import program
 from isheep.data_profile import profile_instructions, profile_pairs, profile_scores, profile_texts
 from isheep.ownership import Output
-from isheep.reading import by_id, read_rows, read_shards
+from isheep.reading import iterate_rows, iterate_shards, once_each, shared
 from isheep.records import InputError, write_json
 
 
@@ -16,35 +17,65 @@ def main(arguments: argparse.Namespace) -> None:
     Instructions are counted as their files have them. Pairs are counted where the ledger has them: a recipe may choose
     from fewer than the last shard holds.
     """
-    instructions = read_shards(arguments.instructions, "id")
-    rejected = read_shards(arguments.rejected, "reason")
-    written = by_id(read_shards(arguments.pairs, "id", "instruction", "input", "response", "rejected_by"), "--pairs")
-    ledger = by_id(read_rows(arguments.ledger, "id", "kept", "reason", "scores"), str(arguments.ledger))
-    training_set = read_rows(arguments.training_set, "id", "instruction", "input", "response")
-    check_ledger(arguments, ledger, written, by_id(training_set, str(arguments.training_set)))
+    instructions = iterate_shards(arguments.instructions, "id")
+    candidates = profile_instructions(instructions, iterate_shards(arguments.rejected, "reason"))
+    broken_by = {pair["id"]: shared(pair["rejected_by"]) for pair in once_each(written_pairs(arguments), "--pairs")}
+    ledger = read_ledger(arguments.ledger)
+    trained_on = {pair["id"] for pair in once_each(training_set(arguments), str(arguments.training_set))}
+    check_ledger(arguments, ledger, broken_by.keys(), trained_on)
 
-    chosen_from, accounts = [written[id] for id in ledger], list(ledger.values())
+    chosen = {row["id"] for row in ledger}
+    rules = [{"rejected_by": broken_by[row["id"]]} for row in ledger]
     profile = {
-        "instructions": profile_instructions(instructions, rejected),
-        "pairs": profile_pairs(chosen_from, accounts),
-        "scores": profile_scores(chosen_from, accounts),
-        "texts": {"generated": profile_texts(chosen_from), "kept": profile_texts(training_set)},
+        "instructions": candidates,
+        "pairs": profile_pairs(rules, ledger),
+        "scores": profile_scores(rules, ledger),
+        "texts": {
+            "generated": profile_texts(pair for pair in written_pairs(arguments) if pair["id"] in chosen),
+            "kept": profile_texts(training_set(arguments)),
+        },
     }
     write_json(arguments.profile, profile)
-    print(f"{arguments.profile}: {len(training_set)} of {len(chosen_from)} pairs kept")
+    print(f"{arguments.profile}: {len(trained_on)} of {len(ledger)} pairs kept")
 
 
-def check_ledger(arguments: argparse.Namespace, ledger: dict, written: dict, training_set: dict) -> None:
-    """Raise InputError unless the ledger belongs to these pairs and to this training set, and something was kept."""
-    kept = {id for id, row in ledger.items() if row["kept"]}
+def written_pairs(arguments: argparse.Namespace) -> Iterator[dict]:
+    """Yield the pairs of all shards; they are read for each purpose anew, rather than held."""
+    return iterate_shards(arguments.pairs, "id", "instruction", "input", "response", "rejected_by")
+
+
+def training_set(arguments: argparse.Namespace) -> Iterator[dict]:
+    """Yield the kept pairs, read anew as well."""
+    return iterate_rows(arguments.training_set, "id", "instruction", "input", "response")
+
+
+def read_ledger(path: Path) -> list[dict]:
+    """Return what the profile needs of each row of a ledger."""
+    return [
+        {
+            "id": row["id"],
+            "kept": row["kept"],
+            "reason": shared(row["reason"]),
+            "scores": {shared(criterion): score for criterion, score in row["scores"].items()},
+        }
+        for row in once_each(iterate_rows(path, "id", "kept", "reason", "scores"), str(path))
+    ]
+
+
+def check_ledger(arguments: argparse.Namespace, ledger: list[dict], written: Set, trained_on: Set) -> None:
+    """Raise InputError unless the ledger belongs to these pairs and to this training set, and something was kept.
+
+    written, trained_on: ids of the pairs.
+    """
+    kept = {row["id"] for row in ledger if row["kept"]}
     if not kept:
         raise InputError(f"{arguments.ledger}: it has no kept pair, so there is no data to profile; select anew.")
-    if unknown := [id for id in ledger if id not in written]:
+    if unknown := [row["id"] for row in ledger if row["id"] not in written]:
         raise InputError(
             f"{arguments.ledger}: it has {len(unknown)} pairs that --pairs lacks, the first is {unknown[0]}; give all "
             "shards that were chosen from."
         )
-    if different := sorted(kept.symmetric_difference(training_set)):
+    if different := sorted(kept ^ trained_on):
         raise InputError(
             f"{arguments.training_set}: it differs from the ledger's kept pairs in {len(different)}, the first is "
             f"{different[0]}; give the two files of one selection."

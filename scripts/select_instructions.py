@@ -7,20 +7,20 @@ from isheep import program
 from isheep.instructions import InstructionFilters, parse_continuation, select_instructions
 from isheep.ownership import Output
 from isheep.prompts import load_seed_tasks
-from isheep.reading import read_some
+from isheep.reading import iterate_some
 from isheep.records import write_jsonl
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Write the kept instructions, each with an id, and the rejected candidates, each with its reason."""
-    candidates = [
+    candidates = (
         candidate
-        for row in read_some(arguments.continuations)
+        for row in iterate_some(arguments.continuations)
         for candidate in parse_continuation(row["text"], arguments.demonstrations + 1)
-    ]
+    )
     kept, rejected = select_instructions(
         candidates,
-        kept_before=[row["instruction"] for path in arguments.earlier for row in read_some(path)],
+        kept_before=[row["instruction"] for path in arguments.earlier for row in iterate_some(path)],
         seeds=load_seed_tasks(arguments.seed_tasks, arguments.demonstrations),
         filters=InstructionFilters.model_validate_json(arguments.filters),
         count=arguments.count,

@@ -1,7 +1,6 @@
 """Select a training set from the pairs that a checkpoint wrote, and account for every one of them."""
 
 import argparse
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 from isheep import program
 from isheep.ownership import Output
 from isheep.pairs import first_of_each_source
-from isheep.reading import iterate_some
+from isheep.reading import iterate_some, shared
 from isheep.records import InputError, files_read, iterate_jsonl, write_json, write_jsonl
 from isheep.selection import (
     METHODS_WITH_CLUSTERS,
@@ -40,11 +39,6 @@ def main(arguments: argparse.Namespace) -> None:
 def choices(arguments: argparse.Namespace) -> Iterator[dict]:
     """Yield the pairs to choose from as their files have them: texts are read a second time rather than held."""
     return first_of_each_source((pair for path in arguments.pairs for pair in iterate_some(path)), arguments.count)
-
-
-def shared(name: str | None) -> str | None:
-    """Return one object for all equal names, which every row has anew where it is read."""
-    return name and sys.intern(name)
 
 
 def check_flags(arguments: argparse.Namespace, settings: SelectionSettings) -> None:

@@ -7,7 +7,7 @@ from isheep import program
 from isheep.engine import Request, Sampling
 from isheep.ownership import Output
 from isheep.prompts import chat_messages, response_prompt
-from isheep.reading import read_some
+from isheep.reading import iterate_some
 from isheep.seeds import derive_seed
 from isheep.writing import (
     add_checkpoint_argument,
@@ -23,7 +23,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Write one response per instruction."""
     sampling = Sampling.model_validate_json(arguments.sampling)
     requests = []
-    for row in read_some(arguments.instructions):
+    for row in iterate_some(arguments.instructions):
         question = response_prompt(row["instruction"], row["input"], arguments.separator)
         prompt = chat_messages(question, arguments.system_prompt) if arguments.chat else f"{question}\n"
         requests.append(Request(row["id"], prompt, sampling, derive_seed(arguments.seed, row["id"])))

@@ -10,10 +10,14 @@ A pair is read as instruction, input and response, one after the other.
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 RUN = 13
 """Words of a shared run (Brown et al. 2020, appendix C: at most 13)."""
@@ -26,6 +30,16 @@ WORD = re.compile(r"[^\W_]+")
 
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 """Odd, so that no bit of a word's number is lost; 2^64 divided by the golden ratio (Knuth, volume 3, section 6.4)."""
+
+NO_WORD = 0
+"""What stands between texts, and for a word that no pair has: never part of a run."""
+
+WORDS_AT_ONCE = 1 << 20
+"""Words of pairs that are searched together: some 40 MB of working memory."""
+
+TABLE_BITS = 22
+TABLE_SHIFT = np.uint64(64 - TABLE_BITS)
+"""The first bits of a hash tell, in a table of 4 MB, of nearly every run of a pair that it is not sought."""
 
 
 @dataclass(frozen=True)
@@ -54,98 +68,147 @@ def _matches(text: str) -> list[re.Match]:
 
 
 class TrainingSet:
-    """The pairs of a training set, with an index of their runs of words.
+    """The pairs of a training set, held as the numbers of their words, among which test items are looked for."""
 
-    The index finds candidates by 64-bit hashes; whether a candidate really has the words is then seen in its text.
-    """
+    def __init__(self, pairs: Iterable[Mapping]):
+        """pairs: rows with id, instruction, input and response, of which one at a time is held."""
+        self._ids: list[str] = []
+        self._number_of: dict[str, int] = {}
+        self._pairs = _NumberedTexts(self._numbered(pair) for pair in pairs)
 
-    def __init__(self, pairs: Sequence[Mapping]):
-        """pairs: rows with id, instruction, input and response."""
-        self._ids = [pair["id"] for pair in pairs]
-        split = [words(f"{pair['instruction']}\n{pair['input']}\n{pair['response']}") for pair in pairs]
-        self._texts = [_joined(of_pair) for of_pair in split]
-        self._numbers = {word: number for number, word in enumerate(dict.fromkeys(w for s in split for w in s), 1)}
-        numbered = [self._numbered(of_pair) for of_pair in split]
-        self._runs = {length: _RunIndex(numbered, length) for length in (LEAST_WORDS, RUN)}
+    def _numbered(self, pair: Mapping) -> Iterator[int]:
+        self._ids.append(pair["id"])
+        for word in words(f"{pair['instruction']}\n{pair['input']}\n{pair['response']}"):
+            yield self._number_of.setdefault(word, len(self._number_of) + NO_WORD + 1)
 
     def __len__(self) -> int:
         return len(self._ids)
 
     def find(self, item: str, text: str) -> Hit | None:
         """Return which pairs have the item's text, or a run of it; None if no pair has."""
-        split = words(text)
-        numbered = self._numbered(split)
-        pairs_of_run = self._pairs_with_a_run(split, numbered)
-        whole = self._pairs_with_all(split, numbered)
-        if not pairs_of_run and not whole:
-            return None
-        shared = next(iter(pairs_of_run.values()), " ".join(split))
-        return Hit(
-            item, [self._ids[pair] for pair in sorted(pairs_of_run)], [self._ids[pair] for pair in whole], shared
-        )
+        return self.find_all([(item, text)])[0]
 
-    def _numbered(self, split: Sequence[str]) -> np.ndarray:
-        """Number each word, from 1; 0 is a word that no pair has."""
-        return np.fromiter((self._numbers.get(word, 0) for word in split), dtype=np.uint64, count=len(split))
+    def find_all(self, named_texts: Sequence[tuple[str, str]]) -> list[Hit | None]:
+        """Return for each (item, text) what `find` does, in one search through all pairs."""
+        items = _NumberedTexts([self._number_of.get(word, NO_WORD) for word in words(text)] for _, text in named_texts)
+        first_run, of_run, whole = self._search(items)
+        hits: list[Hit | None] = [None] * len(named_texts)
+        for index in of_run.keys() | whole.keys():
+            name, text = named_texts[index]
+            split = words(text)
+            found = split[first_run[index] :][:RUN] if index in of_run else split
+            having = ([self._ids[pair] for pair in pairs.get(index, [])] for pairs in (of_run, whole))
+            hits[index] = Hit(name, *having, " ".join(found))
+        return hits
 
-    def _pairs_with_a_run(self, split: Sequence[str], numbered: np.ndarray) -> dict[int, str]:
-        """Pair → the first run of 13 words that it shares, in the order in which the runs are in the item."""
-        found: dict[int, str] = {}
-        for start, candidates in self._runs[RUN].candidates(numbered):
-            run = _joined(split[start : start + RUN])
-            found |= {pair: run.strip() for pair in candidates if pair not in found and run in self._texts[pair]}
-        return found
+    def _search(self, items: "_NumberedTexts") -> tuple[np.ndarray, dict[int, list[int]], dict[int, list[int]]]:
+        """Return of each item the first word of the first run that a pair has; and, for each item that is hit, the
+        pairs with a run of it and those with all of it, in ascending order."""
+        sought = {length: _SoughtRuns(items, length) for length in range(LEAST_WORDS, RUN + 1)}
+        first = np.full(len(items.starts), len(items.numbers))
+        of_run, whole = _Found(len(self)), _Found(len(self))
+        for begin in range(0, self._pairs.words, WORDS_AT_ONCE):
+            end = min(begin + WORDS_AT_ONCE, self._pairs.words)
+            for length, hashes in _run_hashes(self._pairs.numbers, begin, end):
+                if length not in sought:
+                    continue
+                places, in_items = sought[length].among(hashes)
+                places, in_items = self._equal(begin + places, items, in_items, length)
+                item = items.at(in_items)
+                if length == RUN:
+                    np.minimum.at(first, item, in_items - items.starts[item])
+                    of_run.add(item, self._pairs.at(places))
+                    at_start = in_items == items.starts[item]
+                    places, in_items = self._equal(places[at_start], items, in_items[at_start])
+                whole.add(items.at(in_items), self._pairs.at(places))
+        return first, of_run.pairs(), whole.pairs()
 
-    def _pairs_with_all(self, split: Sequence[str], numbered: np.ndarray) -> list[int]:
-        """Pairs with all of the item, sought among those that have its rarest run of 4 words."""
-        if len(split) < LEAST_WORDS:
-            return []
-        text = _joined(split)
-        return [pair for pair in self._runs[LEAST_WORDS].rarest(numbered) if text in self._texts[pair]]
-
-
-class _RunIndex:
-    """Which pairs may have a run of `length` words: hashes in ascending order, and the pair of each."""
-
-    def __init__(self, numbered: Sequence[np.ndarray], length: int):
-        self._length = length
-        of_pairs = [_run_hashes(of_pair, length) for of_pair in numbered]
-        hashes = np.concatenate([np.empty(0, np.uint64), *of_pairs])
-        order = np.argsort(hashes, kind="stable")
-        self._hashes = hashes[order]
-        self._pairs = np.repeat(np.arange(len(of_pairs)), [len(of_pair) for of_pair in of_pairs])[order]
-
-    def candidates(self, numbered: np.ndarray) -> list[tuple[int, list[int]]]:
-        """Return, for each run of an item that some pair may have, where it starts and those pairs."""
-        first, last = self._bounds(numbered)
-        return [(int(start), self._of(first[start], last[start])) for start in np.flatnonzero(last > first)]
-
-    def rarest(self, numbered: np.ndarray) -> list[int]:
-        """Return the pairs that may have that run of an item which the fewest have; the item has at least one run."""
-        first, last = self._bounds(numbered)
-        start = int(np.argmin(last - first))
-        return self._of(first[start], last[start])
-
-    def _bounds(self, numbered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        hashes = _run_hashes(numbered, self._length)
-        return np.searchsorted(self._hashes, hashes, "left"), np.searchsorted(self._hashes, hashes, "right")
-
-    def _of(self, first: int, last: int) -> list[int]:
-        return sorted(set(self._pairs[first:last].tolist()))
+    def _equal(
+        self, places: np.ndarray, items: "_NumberedTexts", in_items: np.ndarray, length: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Keep those of the places, in pairs and in items, at which the same words follow: so many, or to the item's
+        end."""
+        lengths = items.lengths[items.at(in_items)] if length is None else np.full(len(in_items), length)
+        for offset in range(lengths.max(initial=0)):
+            follows = lengths > offset
+            word = items.numbers[np.where(follows, in_items + offset, 0)]
+            same = (word != NO_WORD) & (word == self._pairs.numbers[np.where(follows, places + offset, 0)])
+            places, in_items, lengths = (each[same | ~follows] for each in (places, in_items, lengths))
+        return places, in_items
 
 
-def _run_hashes(numbered: np.ndarray, length: int) -> np.ndarray:
-    """One hash for each run of `length` words: a polynomial in the words' numbers, modulo 2^64."""
-    count = max(len(numbered) - length + 1, 0)
-    hashes = np.zeros(count, dtype=np.uint64)
-    for offset in range(length):
-        hashes = hashes * MULTIPLIER + numbered[offset : offset + count]
-    return hashes
+class _NumberedTexts:
+    """Texts as the numbers of their words, one text after another, with `NO_WORD` between them."""
+
+    def __init__(self, texts: Iterable[Iterable[int]]):
+        numbers, starts = array("I"), array("q")
+        for text in texts:
+            starts.append(len(numbers))
+            numbers.extend(text)
+            numbers.append(NO_WORD)
+        self.words = len(numbers)
+        numbers.extend([NO_WORD] * RUN)  # so that a run of any length can be read behind every word
+        self.numbers = np.asarray(numbers)
+        self.starts = np.asarray(starts)
+        """Where in `numbers` each text begins."""
+        self.lengths = np.diff(self.starts, append=self.words) - 1
+
+    def at(self, places: np.ndarray) -> np.ndarray:
+        """Return the text in which each place lies."""
+        return np.searchsorted(self.starts, places, "right") - 1
 
 
-def _joined(split: Sequence[str]) -> str:
-    """Join words so that a part of one is never found as a word."""
-    return f" {' '.join(split)} "
+class _SoughtRuns:
+    """The runs of one length that are looked for, by their hashes: all runs of 13 words, and shorter items as a
+    whole."""
+
+    def __init__(self, items: _NumberedTexts, length: int):
+        *_, (_, hashes) = islice(_run_hashes(items.numbers, 0, items.words), length)
+        known = sliding_window_view(items.numbers != NO_WORD, length).all(axis=1)
+        places = np.flatnonzero(known[: items.words]) if length == RUN else items.starts[items.lengths == length]
+        places = places[known[places]]
+        order = np.argsort(hashes[places], kind="stable")
+        self._places = places[order]
+        self._hashes = hashes[self._places]
+        self._first_bits = np.zeros(1 << TABLE_BITS, dtype=bool)
+        self._first_bits[self._hashes >> TABLE_SHIFT] = True
+
+    def among(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return which of the hashes are sought, each with every place where a run of this hash begins."""
+        likely = np.flatnonzero(self._first_bits[hashes >> TABLE_SHIFT])
+        first = np.searchsorted(self._hashes, hashes[likely], "left")
+        count = np.searchsorted(self._hashes, hashes[likely], "right") - first
+        nth = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        return np.repeat(likely, count), self._places[np.repeat(first, count) + nth]
+
+
+class _Found:
+    """Which pairs have which items."""
+
+    def __init__(self, pairs: int):
+        self._pairs = pairs
+        self._both: list[np.ndarray] = []
+
+    def add(self, item: np.ndarray, pair: np.ndarray) -> None:
+        """Count each pair as one that has the item."""
+        self._both.append(np.unique(item * self._pairs + pair))
+
+    def pairs(self) -> dict[int, list[int]]:
+        """Return, by item, the pairs that have it, in ascending order."""
+        pairs: dict[int, list[int]] = defaultdict(list)
+        for both in np.unique(np.concatenate([np.empty(0, np.int64), *self._both])).tolist():
+            pairs[both // self._pairs].append(both % self._pairs)
+        return dict(pairs)
+
+
+def _run_hashes(numbers: np.ndarray, begin: int, end: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield, for each length up to `RUN`, the hashes of the runs of so many words that begin from `begin` to `end`: a
+    polynomial in the words' numbers, modulo 2^64. The array is the same each time."""
+    hashes = np.zeros(end - begin, dtype=np.uint64)
+    for offset in range(RUN):
+        hashes *= MULTIPLIER
+        hashes += numbers[begin + offset : end + offset]
+        yield offset + 1, hashes
 
 
 def check_benchmark(training_set: TrainingSet, items: Sequence[Mapping]) -> dict:
@@ -156,7 +219,8 @@ def check_benchmark(training_set: TrainingSet, items: Sequence[Mapping]) -> dict
     that are hit, each counted once however many pairs have it.
     """
     lengths = [len(words(item["text"])) for item in items]
-    hits = [hit for item in items if (hit := training_set.find(item["id"], item["text"]))]
+    found = training_set.find_all([(item["id"], item["text"]) for item in items])
+    hits = [hit for hit in found if hit]
     return {
         "items": len(items),
         "too_short_for_thirteen_gram": sum(length < RUN for length in lengths),

@@ -3,28 +3,33 @@
 All functions take rows as the workflow's files have them. Words are what white space separates.
 """
 
-import gzip
+import hashlib
 import statistics
+import zlib
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+
+import numpy as np
 
 from isheep.records import InputError
 
 SCORES = range(1, 11)
 """The scores that a judge may give (arXiv 2408.08072, appendix A)."""
+GZIP = 16 + zlib.MAX_WBITS
+"""zlib's name for the format of gzip."""
+NUMBERS_AT_ONCE = 1 << 20
+"""The fewest numbers that are sorted among the known ones together."""
 
 
-def profile_instructions(kept: Sequence[Mapping], rejected: Sequence[Mapping]) -> dict:
+def profile_instructions(kept: Iterable[Mapping], rejected: Iterable[Mapping]) -> dict:
     """Count the candidates for instructions, those kept, and those that each filter rejected.
 
     rejected: rows with `reason`: the filter's name, or `format` or `unfinished` for an item that could not be read.
     """
-    return {
-        "candidates": len(kept) + len(rejected),
-        "kept": len(kept),
-        "rejected": _counted(row["reason"] for row in rejected),
-    }
+    count, reasons = sum(1 for _ in kept), _counted(row["reason"] for row in rejected)
+    return {"candidates": count + sum(reasons.values()), "kept": count, "rejected": reasons}
 
 
 def profile_pairs(pairs: Sequence[Mapping], ledger: Sequence[Mapping]) -> dict:
@@ -81,38 +86,37 @@ def profile_scores(pairs: Sequence[Mapping], ledger: Sequence[Mapping]) -> dict[
     return profiles
 
 
-def profile_texts(pairs: Sequence[Mapping]) -> dict:
+def profile_texts(pairs: Iterable[Mapping]) -> dict:
     """Return what the texts of pairs look like: the share with a non-empty input, then `instruction` and `response`.
 
-    pairs: rows with instruction, input and response, at least one.
+    pairs: rows with instruction, input and response, at least one; they are read once, and no text is held.
     """
+    count = with_input = 0
+    instructions, responses = _TextCounts(), _TextCounts()
+    for pair in pairs:
+        count += 1
+        with_input += bool(pair["input"].strip())
+        instructions.add(pair["instruction"])
+        responses.add(pair["response"])
     return {
-        "pairs": len(pairs),
-        "with_input": sum(bool(pair["input"].strip()) for pair in pairs) / len(pairs),
-        "instruction": describe([pair["instruction"] for pair in pairs]),
-        "response": describe([pair["response"] for pair in pairs]),
+        "pairs": count,
+        "with_input": with_input / count,
+        "instruction": instructions.description(),
+        "response": responses.description(),
     }
 
 
-def describe(texts: Sequence[str]) -> dict:
+def describe(texts: Iterable[str]) -> dict:
     """Return lengths, duplicates and diversity of texts.
 
     words_mean, words_median: of the words in a text. repeated: how many different texts occur more than once; repeats:
     how many texts are a repeat of an earlier one, which is how many would go if each stayed once. Texts are the same if
     they differ in nothing but case and white space.
     """
-    lengths = [len(text.split()) for text in texts]
-    occurrences = Counter(" ".join(text.casefold().split()) for text in texts)
-    return {
-        "words_mean": statistics.fmean(lengths),
-        "words_median": statistics.median(lengths),
-        "repeated": sum(count > 1 for count in occurrences.values()),
-        "repeats": len(texts) - len(occurrences),
-        **diversity(texts),
-    }
+    return _TextCounts(texts).description()
 
 
-def diversity(texts: Sequence[str]) -> dict[str, float | None]:
+def diversity(texts: Iterable[str]) -> dict[str, float | None]:
     """Return distinct-1, distinct-2 and the compression ratio of texts; None where they have no word.
 
     distinct_n: the different runs of n words, in lower case and within a text, divided by the number of all words
@@ -120,16 +124,76 @@ def diversity(texts: Sequence[str]) -> dict[str, float | None]:
     compression_ratio: bytes of all texts, a line each, divided by their bytes after gzip; higher is more repetitive
     (Shaib et al. 2024, arXiv 2403.00553).
     """
-    split = [text.casefold().split() for text in texts]
-    total = sum(map(len, split))
-    if total == 0:
-        return {"distinct_1": None, "distinct_2": None, "compression_ratio": None}
-    raw = "\n".join(texts).encode()
-    return {
-        "distinct_1": len({word for words in split for word in words}) / total,
-        "distinct_2": len({pair for words in split for pair in pairwise(words)}) / total,
-        "compression_ratio": len(raw) / len(gzip.compress(raw, mtime=0)),
-    }
+    return _TextCounts(texts).diversity()
+
+
+class _TextCounts:
+    """What `describe` and `diversity` count. Of a text only its length, a checksum and its runs of two words stay."""
+
+    def __init__(self, texts: Iterable[str] = ()):
+        self._lengths = array("I")
+        self._occurrences: Counter[bytes] = Counter()
+        self._words = 0
+        self._number_of: dict[str, int] = {}
+        self._bigrams = _DistinctNumbers()
+        self._gzip = zlib.compressobj(level=9, wbits=GZIP)
+        self._raw = self._compressed = 0
+        for text in texts:
+            self.add(text)
+
+    def add(self, text: str) -> None:
+        """Count one text."""
+        split = text.casefold().split()
+        self._occurrences[hashlib.blake2b(" ".join(split).encode(), digest_size=16).digest()] += 1
+        self._words += len(split)
+        numbers = [self._number_of.setdefault(word, len(self._number_of)) for word in split]
+        self._bigrams.add(one << 32 | other for one, other in pairwise(numbers))
+        raw = (f"\n{text}" if self._lengths else text).encode()
+        self._raw += len(raw)
+        self._compressed += len(self._gzip.compress(raw))
+        self._lengths.append(len(text.split()))
+
+    def description(self) -> dict:
+        """Return what `describe` does."""
+        return {
+            "words_mean": statistics.fmean(self._lengths),
+            "words_median": statistics.median(self._lengths),
+            "repeated": sum(count > 1 for count in self._occurrences.values()),
+            "repeats": len(self._lengths) - len(self._occurrences),
+            **self.diversity(),
+        }
+
+    def diversity(self) -> dict[str, float | None]:
+        """Return what the function `diversity` does."""
+        if self._words == 0:
+            return {"distinct_1": None, "distinct_2": None, "compression_ratio": None}
+        return {
+            "distinct_1": len(self._number_of) / self._words,
+            "distinct_2": len(self._bigrams) / self._words,
+            "compression_ratio": self._raw / (self._compressed + len(self._gzip.copy().flush())),
+        }
+
+
+class _DistinctNumbers:
+    """Different whole numbers from 0 to 2^64 - 1, held sorted, in 8 bytes each."""
+
+    def __init__(self):
+        self._known = np.empty(0, np.uint64)
+        self._new = array("Q")
+
+    def add(self, numbers: Iterable[int]) -> None:
+        """Add numbers, known ones or not."""
+        self._new.extend(numbers)
+        if len(self._new) > max(NUMBERS_AT_ONCE, len(self._known) // 4):
+            self._merge()
+
+    def __len__(self) -> int:
+        self._merge()
+        return len(self._known)
+
+    def _merge(self) -> None:
+        self._known = np.unique(np.concatenate([self._known, self._new]))
+        self._new = array("Q")
 
 
 def _checked(row: Mapping, criterion: str) -> int | None:

@@ -5,13 +5,15 @@ The items lie in `items.jsonl`, and the metrics' names and values in the `result
 
 import math
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from isheep.mt_bench import metric_groups
 from isheep.programs import pass_at_k
-from isheep.records import InputError, file_sha256, read_jsonl
+from isheep.reading import shared
+from isheep.records import InputError, file_sha256, iterate_jsonl
 from isheep.results import AGAIN, read_result
 from isheep.spelling import listed
 
@@ -42,13 +44,13 @@ def read_item_values(path: str | Path) -> dict[str, MetricValues]:
     for a file without rows, a row of no known kind, or one of another kind than the first.
     """
     path = Path(path)
-    rows = read_jsonl(path)
+    kind, rows = _items(path)
     record = read_result(path.with_name("result.json"))
     if record.made_from.files.get(str(path)) not in (None, file_sha256(path)):
         raise InputError(f"{path}: it was changed after its result was computed; {AGAIN}.")
     recorded = {score.metric: score.value for score in record.scores}
     read = {"programs": _programs, "mt_bench": _mt_bench, "alpaca_eval": _alpaca_eval, "lm_eval": _lm_eval}
-    found = read[_kind(path, rows)](rows, recorded)
+    found = read[kind](rows, recorded)
     return {metric: values for metric, values in found.items() if _is_mean(values, recorded.get(metric))}
 
 
@@ -63,19 +65,26 @@ def require_same_items(path: str | Path, values: dict[str, MetricValues], other_
             )
 
 
-def _kind(path: Path, rows: list[dict]) -> str:
-    if not rows:
+def _items(path: Path) -> tuple[str, Iterator[dict]]:
+    """Return the kind of benchmark that a file's items are of, and the items, of which one at a time is held."""
+    rows = iterate_jsonl(path)
+    first = next(rows, None)
+    if first is None:
         raise InputError(f"{path}: the file has no item; measure the checkpoint again.")
-    kind = next((kind for kind, keys in ROW_KEYS.items() if keys <= rows[0].keys()), None)
+    kind = next((kind for kind, keys in ROW_KEYS.items() if keys <= first.keys()), None)
     if kind is None:
         raise InputError(
-            f"{path}: line 1 has the keys {listed(rows[0])}, which are those of no benchmark's items; give an "
+            f"{path}: line 1 has the keys {listed(first)}, which are those of no benchmark's items; give an "
             "items.jsonl of a benchmark."
         )
+    return kind, _of_kind(kind, chain([first], rows), path)
+
+
+def _of_kind(kind: str, rows: Iterable[dict], path: Path) -> Iterator[dict]:
     for line, row in enumerate(rows, start=1):
         if missing := sorted(ROW_KEYS[kind] - row.keys()):
             raise InputError(f"{path}: line {line} lacks {listed(missing)}, unlike line 1; restore the file.")
-    return kind
+        yield row
 
 
 def _is_mean(found: MetricValues, recorded: float | None) -> bool:
@@ -86,12 +95,12 @@ def _is_mean(found: MetricValues, recorded: float | None) -> bool:
     return math.isclose(math.fsum(parts) / len(parts) * found.scale, recorded, rel_tol=1e-9, abs_tol=1e-9)
 
 
-def _lm_eval(rows: list[dict], recorded: dict) -> dict[str, MetricValues]:
+def _lm_eval(rows: Iterable[dict], recorded: dict) -> dict[str, MetricValues]:
     """A document is named by its checksum; documents that are the same are told apart by their order."""
     metrics: dict[str, MetricValues] = {}
     seen: Counter = Counter()
     for row in rows:
-        document = row["filter"], row["doc_sha256"]
+        document = shared(row["filter"]), row["doc_sha256"]
         seen[document] += 1
         for name, value in row["metrics"].items():
             parts = value if isinstance(value, list) else [value]
@@ -102,15 +111,16 @@ def _lm_eval(rows: list[dict], recorded: dict) -> dict[str, MetricValues]:
     return metrics
 
 
-def _alpaca_eval(rows: list[dict], recorded: dict) -> dict[str, MetricValues]:
+def _alpaca_eval(rows: Iterable[dict], recorded: dict) -> dict[str, MetricValues]:
     """The win rate, which alpaca-eval gives in per cent."""
     return {"win_rate": MetricValues({row["id"]: [row["metrics"]["win_rate"]] for row in rows}, scale=100)}
 
 
-def _mt_bench(rows: list[dict], recorded: dict) -> dict[str, MetricValues]:
+def _mt_bench(rows: Iterable[dict], recorded: dict) -> dict[str, MetricValues]:
     """A question is an item, its turns are the parts."""
     metrics: dict[str, MetricValues] = {}
-    judgments = [row | row["metrics"] for row in sorted(rows, key=lambda row: row["turn"])]
+    needed = ({key: row[key] for key in ("id", "turn", "category")} | row["metrics"] for row in rows)
+    judgments = sorted(needed, key=lambda row: row["turn"])
     for metric, (judged, key) in metric_groups(judgments).items():
         values = metrics.setdefault(metric, MetricValues()).items
         for row in judged:
@@ -118,10 +128,12 @@ def _mt_bench(rows: list[dict], recorded: dict) -> dict[str, MetricValues]:
     return metrics
 
 
-def _programs(rows: list[dict], recorded: dict) -> dict[str, MetricValues]:
+def _programs(rows: Iterable[dict], recorded: dict) -> dict[str, MetricValues]:
     """A problem is an item; its samples give one estimate of the chance to pass."""
-    samples = Counter(row["task_id"] for row in rows)
-    passed = Counter(row["task_id"] for row in rows if row["passed"])
+    samples, passed = Counter(), Counter()
+    for row in rows:
+        samples[row["task_id"]] += 1
+        passed[row["task_id"]] += bool(row["passed"])
     ks = [int(metric.removeprefix("pass@")) for metric in recorded if metric.startswith("pass@")]
     return {
         f"pass@{k}": MetricValues({id: [pass_at_k(count, passed[id], k)] for id, count in samples.items()}) for k in ks

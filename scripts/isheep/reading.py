@@ -1,15 +1,11 @@
 """Reading the workflow's records with errors that a user can act on: a missing file, a torn one, a missing key."""
 
 import json
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from isheep.records import InputError, iterate_jsonl, read_text
-
-
-def read_rows(path: str | Path, *keys: str) -> list[dict]:
-    """Return the rows of a JSON Lines file, each with at least these keys. Raises InputError as `iterate_rows` does."""
-    return list(iterate_rows(path, *keys))
 
 
 def iterate_rows(path: str | Path, *keys: str) -> Iterator[dict]:
@@ -41,15 +37,16 @@ def read_some(path: str | Path, *keys: str) -> list[dict]:
     return list(iterate_some(path, *keys))
 
 
-def read_shards(paths: Sequence[str | Path], *keys: str) -> list[dict]:
-    """Return the rows of several files, one file after another.
+def iterate_shards(paths: Sequence[str | Path], *keys: str) -> Iterator[dict]:
+    """Yield the rows of several files, one file after another, holding one row at a time.
 
-    Raises InputError as `read_rows` does, and for a file that is given twice: its rows would be counted twice.
+    Raises InputError as `iterate_rows` does, and for a file that is given twice: its rows would be counted twice.
     """
     twice = next((path for number, path in enumerate(paths) if path in paths[:number]), None)
     if twice is not None:
         raise InputError(f"{twice}: the file is given twice, and its rows would count twice; give it once.")
-    return [row for path in paths for row in read_rows(path, *keys)]
+    for path in paths:
+        yield from iterate_rows(path, *keys)
 
 
 def read_object(path: str | Path) -> dict:
@@ -66,14 +63,19 @@ def read_object(path: str | Path) -> dict:
     return content
 
 
-def by_id(rows: Sequence[dict], what: str) -> dict[str, dict]:
-    """Return the rows by their `id`. Raises InputError, naming `what` they are of, for an id that occurs twice."""
-    found: dict[str, dict] = {}
+def once_each(rows: Iterable[dict], what: str) -> Iterator[dict]:
+    """Yield the rows as they come. Raises InputError, naming `what` they are of, for an `id` that occurs twice."""
+    seen = set()
     for row in rows:
-        if row["id"] in found:
+        if row["id"] in seen:
             raise InputError(f"{what}: the id {row['id']!r} occurs twice; each must be there once, remove one of them.")
-        found[row["id"]] = row
-    return found
+        seen.add(row["id"])
+        yield row
+
+
+def shared(name: str | None) -> str | None:
+    """Return the one object that stands for all equal names: a file has the name anew in each of its rows."""
+    return name and sys.intern(name)
 
 
 def _list(keys: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ import pytest
 import check_contamination
 import collect_contamination
 import list_test_items
+from isheep import contamination
 from isheep.contamination import TrainingSet, check_benchmark, without_frame, words
 from isheep.records import InputError, read_jsonl, write_jsonl
 
@@ -123,6 +124,25 @@ def test_every_overlap_of_random_texts_is_found():
             assert found(item, *pairs) == (of_run, whole)
             hits += bool(of_run or whole)
     assert hits > 40
+
+
+def test_long_training_sets_are_searched_piece_by_piece(monkeypatch):
+    """Pieces end within runs, and a pair is in several of them."""
+    monkeypatch.setattr(contamination, "WORDS_AT_ONCE", 7)
+    longer = f"{THIRTEEN} fourteen fifteen"
+    pairs = [pair(str(n), "Who", "", f"wrote the Iliad? {longer if n % 3 else THIRTEEN}") for n in range(30)]
+    items = [{"id": "run", "text": longer}, {"id": "whole", "text": "who wrote the iliad"}]
+    hits = check_benchmark(TrainingSet(iter(pairs)), items)["hits"]
+    every = [row["id"] for row in pairs]
+    assert hits == [
+        {
+            "item": "run",
+            "thirteen_gram": every,
+            "substring": [id for id in every if int(id) % 3],
+            "words": THIRTEEN,
+        },
+        {"item": "whole", "thirteen_gram": [], "substring": every, "words": "who wrote the iliad"},
+    ]
 
 
 def test_the_wording_that_all_items_share_at_their_ends_is_taken_off():

@@ -3,14 +3,17 @@
 import csv
 import gzip
 import json
+import random
 import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 import make_data_table
 import profile_data
+from isheep import data_profile
 from isheep.data_profile import describe, diversity, profile_pairs, profile_scores
 from isheep.records import InputError, write_jsonl
 
@@ -119,6 +122,20 @@ def test_bigrams_stay_within_a_text_and_repetition_compresses():
     assert same["compression_ratio"] > 5 * other["compression_ratio"]
     text = "\n".join(["A line of text."] * 50).encode()
     assert same["compression_ratio"] == len(text) / len(gzip.compress(text, mtime=0))
+
+
+def test_many_texts_are_counted_as_if_all_were_at_hand(monkeypatch):
+    monkeypatch.setattr(data_profile, "NUMBERS_AT_ONCE", 10)
+    draw = random.Random(1)
+    texts = [" ".join(draw.choices("abcdefgh", k=draw.randint(0, 40))) * 3 for _ in range(5000)]
+    split = [text.split() for text in texts]
+    raw = "\n".join(texts).encode()
+    total = sum(map(len, split))
+    assert diversity(iter(texts)) == {
+        "distinct_1": len({word for words in split for word in words}) / total,
+        "distinct_2": len({two for words in split for two in pairwise(words)}) / total,
+        "compression_ratio": len(raw) / len(gzip.compress(raw, mtime=0)),
+    }
 
 
 def test_a_recipe_that_asks_for_no_scores_has_none():
