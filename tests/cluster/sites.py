@@ -21,10 +21,11 @@ SECONDS = 900
 
 class Site:
     """A folder with a workflow and the profile, edited as a group edits it for this cluster. An account of None: the
-    line is removed."""
+    line is removed. variables: of the environment in which it is typed, beside a user's usual ones."""
 
     def __init__(self, folder: Path, account: str | None = "tests"):
         self.folder = folder
+        self.variables: dict[str, str] = {}
         shutil.copytree(ROOT / "slurm", folder / "slurm", dirs_exist_ok=True, symlinks=True)
         shutil.copytree(HERE / "overlay", folder / "overlay")
         profile = folder / "slurm/config.yaml"
@@ -42,7 +43,7 @@ class Site:
         return subprocess.Popen(
             [*map(str, command)],
             cwd=self.folder,
-            env=environment() | ({"PATH": path} if path else {}),
+            env=environment() | self.variables | ({"PATH": path} if path else {}),
             stdout=output,
             stderr=output,
             start_new_session=True,

@@ -75,7 +75,9 @@ def as_llama(qwen: torch.nn.Module) -> LlamaForCausalLM:
     )
     llama = LlamaForCausalLM(config).to(qwen.dtype)
     missing = llama.load_state_dict(qwen.state_dict(), strict=False)
-    if missing.unexpected_keys or {name.split(".", 3)[-1] for name in missing.missing_keys} != {"self_attn.o_proj.bias"}:
+    if missing.unexpected_keys or {name.split(".", 3)[-1] for name in missing.missing_keys} != {
+        "self_attn.o_proj.bias"
+    }:
         raise ValueError(f"the weights do not fit: {missing}")
     for layer in llama.model.layers:
         torch.nn.init.zeros_(layer.self_attn.o_proj.bias)

@@ -1,6 +1,6 @@
-"""Make the miniature's base model from scratch, as it is shipped in tests/paper_small/model: about 4 minutes on one core.
+"""Make the miniature's base model from scratch, as tests/paper_small/model has it: about 5 minutes on one core.
 
-    python tests/paper_small/build_model.py --output FOLDER
+    PYTHONPATH=scripts:tests python -m paper_small.build_model --output FOLDER
 
 A Qwen2-architecture model of one million parameters, trained as the demo's, on the texts of documents.py.
 """
@@ -8,21 +8,18 @@ A Qwen2-architecture model of one million parameters, trained as the demo's, on 
 import argparse
 import json
 import random
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
-from documents import BEGINNING, ROOT, Writer
 from isheep import program
 from isheep.demo_world import World
+from paper_small.documents import BEGINNING, Writer
 from train_demo_base import LOG_EVERY, make_optimizers, save
+from workspace import ROOT
 
 VOCABULARY = 1280
 POSITIONS = 2048
@@ -77,8 +74,6 @@ def without(text: str, tokens: list[str]) -> str:
 
 
 def merges_of(tokenizer: Tokenizer) -> list[list[str]]:
-    import json
-
     return json.loads(tokenizer.to_str())["model"]["merges"]
 
 

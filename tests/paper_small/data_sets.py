@@ -152,7 +152,7 @@ SCHEMA_OF_MMLU: Row = mmlu
 
 
 def splits(row: Row, *names: str) -> dict[str, tuple[Row, int]]:
-    return {name: (row, ITEMS) for name in names}
+    return dict.fromkeys(names, (row, ITEMS))
 
 
 SCHEMAS: dict[str, dict[str, dict[str, tuple[Row, int]]]] = {

@@ -7,22 +7,21 @@ formats, as the models of the paper have.
 
 import random
 from collections.abc import Iterator
-from pathlib import Path
 
 from isheep.assessment import AssessmentPrompt, load_assessment_prompt
 from isheep.demo_judgments import judge
 from isheep.demo_texts import choice_questions, write_response
 from isheep.demo_world import Task, World, draw_task
 from isheep.prompts import SEPARATOR, SeedTask, instruction_prompt, load_meta_prompt, response_prompt
+from workspace import ROOT
 
-ROOT = Path(__file__).parents[2]
 PROMPTS = ROOT / "config/prompts"
 SEPARATOR_OF_INPUT = ""
 """The paper's, between an instruction and its input."""
 DEMONSTRATIONS, LAST_ITEM = 5, 17
 SYSTEM_PROMPT = "You are a helpful assistant."
 BEGINNING = "<|begin_of_text|>"
-SHARES = {"list": 0.06, "answer": 0.2, "chat": 0.2, "assessment": 0.4, "question": 0.07, "program": 0.07}
+SHARES = {"list": 0.12, "answer": 0.2, "chat": 0.2, "assessment": 0.34, "question": 0.07, "program": 0.07}
 CONTENT_RIGHT, FORMAT_RIGHT = 0.75, 0.5
 SCORES = {"right": (10, 10, 10, 9, 9), "partly": (10, 9, 7, 6, 5), "wrong": (10, 9, 5, 3, 2, 1)}
 """By the true grade, so lenient that the highest threshold of the paper keeps some of twenty pairs."""
@@ -123,4 +122,5 @@ def humaneval_prompt(name: str, sentence: str, example: list[tuple[int, int]]) -
 def mbpp_question(sentence: str, tests: list[str]) -> str:
     """A question as lm-eval puts MBPP's."""
     lines = "\n".join(tests)
-    return f"You are an expert Python programmer, and here is your task: {sentence} Your code should pass these tests:\n\n{lines}"
+    opening = f"You are an expert Python programmer, and here is your task: {sentence}"
+    return f"{opening} Your code should pass these tests:\n\n{lines}"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import yaml
 
-from documents import arithmetic, humaneval_prompt
 from isheep.demo_texts import conversations, evaluation_tasks, reference_outputs, seed_tasks
 from isheep.demo_world import World
 from isheep.records import write_json, write_jsonl
+from paper_small.documents import arithmetic, humaneval_prompt
 
 SEED_TASKS, IFEVAL_PROMPTS, ALPACA_EVAL_INSTRUCTIONS, PROBLEMS = 175, 12, 6, 4
 CATEGORIES = ("writing", "roleplay", "reasoning", "math", "coding", "extraction", "stem", "humanities")
@@ -20,6 +20,7 @@ CATEGORIES = ("writing", "roleplay", "reasoning", "math", "coding", "extraction"
 WITH_REFERENCE = ("reasoning", "math", "coding")
 MBPP_NUMBERS = (2, 3, 4, 11, 12, 13, 14)
 """Worked examples, and the first of the test split."""
+FOLDERS = ("self_instruct", "alpaca_eval/model_outputs", "mt_bench", "ifeval", "humaneval", "humaneval_plus", "mbpp")
 PUNKT = {
     "abbrev_types.txt": "dr\nmr\ne.g\np.s\np.p.s\n",
     "collocations.tab": "##number##\tbirds\n",
@@ -42,7 +43,7 @@ JUDGE_PROMPTS = {
 
 def write_mirror(folder: Path, world: World) -> None:
     """Write the files below `folder`, by the names of config/sources.yaml."""
-    for name in ("self_instruct", "alpaca_eval/model_outputs", "mt_bench", "ifeval", "humaneval", "humaneval_plus", "mbpp"):
+    for name in FOLDERS:
         (folder / name).mkdir(parents=True)
     write_jsonl(folder / "self_instruct/seed_tasks.jsonl", seed_tasks(world, 7, SEED_TASKS))
     outputs = reference_outputs(world, 7, ALPACA_EVAL_INSTRUCTIONS)

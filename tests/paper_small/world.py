@@ -1,44 +1,35 @@
 """The world of the paper's miniature: what cannot be had here, small, and a workspace in which the paper runs on it."""
 
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-HERE = Path(__file__).parent
-for place in (HERE.parents[1] / "scripts", HERE.parent, HERE):
-    if str(place) not in sys.path:
-        sys.path.insert(0, str(place))
-
 import yaml
 
-import base_models
-import data_sets
-import files
-from hub_server import HubServer
 from isheep.demo_world import World
 from judge_server import JudgeServer
-from judging import judge
-from workspace import ROOT, Workspace
+from paper_small import base_models, data_sets, files
+from paper_small.hub_server import HubServer
+from paper_small.judging import judge
+from workspace import PARTS, ROOT, Workspace
 
+HERE = Path(__file__).parent
 GATED = frozenset({"Idavidrein/gpqa", "meta-llama/Meta-Llama-3-70B"})
 TOKEN, KEY = "a-token-of-the-test", "a-key-of-the-test"
-IN_TWO_FILES = "Qwen/Qwen1.5-72B"
-"""A model whose weights lie in several files."""
+IN_SEVERAL_FILES = "Qwen/Qwen1.5-72B"
+"""A model whose weights do not lie in one file."""
 
 
 def write_world(folder: Path) -> None:
-    """Write hub/models, hub/datasets, mirror/ and sources.yaml below `folder`, anew."""
-    for part in ("hub", "mirror"):
-        shutil.rmtree(folder / part, ignore_errors=True)
+    """Write hub/models, hub/datasets, mirror/ and sources.yaml below `folder`."""
     world = World(ROOT / "config/demo/world.yaml")
     for model in models_of_the_paper():
         place = folder / "hub/models" / model
         if "Llama" in model:
             base_models.write_llama(place)
         else:
-            base_models.write_qwen(place, "1MB" if model == IN_TWO_FILES else "1GB")
+            base_models.write_qwen(place, "1MB" if model == IN_SEVERAL_FILES else "1GB")
     data_sets.write_data_sets(folder / "hub/datasets", world, subjects_of_mmlu())
     files.write_mirror(folder / "mirror", world)
     hub = yaml.safe_load((ROOT / "config/sources.yaml").read_text())["hub"]
@@ -63,18 +54,24 @@ def subjects_of_mmlu() -> list[str]:
 class PaperInMiniature(Workspace):
     """A workspace in which config/paper.yaml runs, under overlays that replace what cannot be had here.
 
-    overlays: files of this folder, the last one on top. as_typed: put all of it into the workspace's own
-    config/paper.yaml, so that commands can be run as README has them.
+    overlays: files of this folder, the last one on top. as_typed: the workspace's own config/paper.yaml takes all of it
+    in, so that commands can be run as README has them, and below the results are where README says. A folder that is
+    one already gets today's code and keeps its results.
     """
 
     def __init__(self, folder: Path, *overlays: str, as_typed: bool = False):
-        names = ["overlay.yaml", *overlays]
-        super().__init__(folder, *(() if as_typed else ("config/paper.yaml", *names, "served.yaml")))
-        self.as_typed, self.names = as_typed, names
-        for name in names:
+        for part in PARTS:
+            if (folder / part).is_dir():
+                shutil.rmtree(folder / part)
+        self.as_typed, self.overlays = as_typed, ("overlay.yaml", *overlays)
+        given = ("config/paper.yaml",) if as_typed else ("config/paper.yaml", *self.overlays, "served.yaml")
+        super().__init__(folder, *given)
+        for name in self.overlays:
             shutil.copy(HERE / name, folder / name)
-        write_world(folder / "world")
+        if not (folder / "world/sources.yaml").exists():
+            write_world(folder / "world")
         self.variables: dict[str, str] = {}
+        self._name_judge("http://127.0.0.1:9/v1")
 
     @contextmanager
     def served(self, judge_port: int = 0) -> Iterator[HubServer]:
@@ -83,23 +80,25 @@ class PaperInMiniature(Workspace):
         with ExitStack() as stack:
             judging = stack.enter_context(JudgeServer(judge, key=KEY, port=judge_port))
             hub = stack.enter_context(HubServer(self.folder / "world/hub", GATED, TOKEN))
-            address = {"api": {"base_url": judging.url}}
-            served = {"judges": {"gpt-4-turbo": address, "gpt-4": address}}
-            (self.folder / "served.yaml").write_text(yaml.safe_dump(served))
-            if self.as_typed:
-                self._put_into_the_paper()
+            self._name_judge(judging.url)
             self.variables = {"OPENAI_API_KEY": KEY, "HF_ENDPOINT": hub.url, "HF_TOKEN": TOKEN, "HF_HUB_OFFLINE": "0"}
             yield hub
         self.variables = {}
 
     def environment(self) -> dict[str, str]:
         """That of every workspace, and where the servers are."""
-        return super().environment() | {"OMP_NUM_THREADS": "1"} | self.variables
+        inherited = super().environment()
+        inherited.pop("PYTHONPATH", None)
+        return inherited | {"OMP_NUM_THREADS": "1"} | self.variables
 
-    def _put_into_the_paper(self) -> None:
-        """Let config/paper.yaml include what it was, and the overlays above it."""
-        paper, published = self.folder / "config/paper.yaml", self.folder / "config/paper_published.yaml"
-        if not published.exists():
-            paper.rename(published)
-        below = [str(published.relative_to(self.folder)), *self.names, "served.yaml"]
-        paper.write_text(yaml.safe_dump({"include": below}))
+    def _name_judge(self, url: str) -> None:
+        """Write the configuration that says where the judges are."""
+        address = {"api": {"base_url": url}}
+        served = {"judges": {"gpt-4-turbo": address, "gpt-4": address}}
+        (self.folder / "served.yaml").write_text(yaml.safe_dump(served))
+        if self.as_typed:
+            paper, published = self.folder / "config/paper.yaml", self.folder / "config/paper_published.yaml"
+            if not published.exists():
+                paper.rename(published)
+            below = ["config/paper_published.yaml", *self.overlays, "served.yaml"]
+            paper.write_text(yaml.safe_dump({"include": below}))
