@@ -14,7 +14,7 @@ from isheep.disk_space import explain_full_disk
 from isheep.journal import remove_leftovers
 from isheep.kept_records import keep_records_on_disk
 from isheep.locks import name_lock_owners
-from isheep.reruns import make_missing_outputs_again
+from isheep.reruns import make_missing_outputs_again, name_outdated
 
 prepare_for_cluster(workflow)
 keep_records_on_disk()
@@ -115,4 +115,5 @@ onsuccess:
 onerror:
     explain_full_disk("results", ".snakemake")
     explain_ended_jobs()
+    name_outdated(workflow, f"{RESULTS}/tables", f"{RESULTS}/figures")
     remove_leftovers("results")

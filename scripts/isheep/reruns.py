@@ -1,5 +1,8 @@
 """What Snakemake does not make again by itself: an output that is gone, though what was made from it is still there."""
 
+import sys
+from pathlib import Path
+
 from snakemake.dag import DAG
 from snakemake.io import is_flagged
 from snakemake.jobs import Job
@@ -25,6 +28,15 @@ def make_missing_outputs_again(workflow: Workflow) -> None:
                 self.reason(job).missing_output.update(missing)
 
     DAG.check_incomplete = check_incomplete_and_missing
+
+
+def name_outdated(workflow: Workflow, *folders: str) -> None:
+    """Say, after a run that failed, which files in these folders were to be made again and are those of before."""
+    left = {Path(file) for job in workflow.dag.needrun_jobs() for file in job.output}
+    for folder in map(Path, folders):
+        names = sorted({file.stem for file in left if file.parent == folder and file.exists()})
+        if names:
+            print(f"Not made again, and so out of date in {folder}: {', '.join(names)}.", file=sys.stderr)
 
 
 async def _is_used(dag: DAG, job: Job) -> bool:

@@ -260,3 +260,4 @@ def test_a_score_of_other_settings_is_refused_even_where_snakemake_does_not_look
     assert run.returncode == 1
     assert 'judge.api.model "judge-5", but "judge-6" is configured' in run.stdout + run.stderr
     assert "mt_bench of demo one_base/iter1 (seed 1)" in run.stdout + run.stderr
+    assert "Not made again, and so out of date in results/disturbed/tables: main." in run.stdout + run.stderr
