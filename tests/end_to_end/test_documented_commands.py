@@ -1,7 +1,7 @@
 """Every command that README.md and slurm/README.md tell is known here, and run as it is typed there.
 
-What would run for hours, install packages or need a cluster is planned instead, by the same words with ADDED behind
-them, and names the test or the gate that runs it.
+config/paper.yaml is the paper in miniature there, with a hub on this machine (tests/paper_small). What would run for
+long, install packages or need a cluster is planned instead, and names the test or the gate that runs it.
 """
 
 import os
@@ -34,9 +34,12 @@ WITHOUT_CONDA = f"{DRY} --software-deployment-method env-modules"
 
 
 class Planned(NamedTuple):
-    """A command that is not run here to its end: what is added behind it, and a file and its text that run it."""
+    """A command that is not run here to its end: what is added behind it, and a file and its text that run it.
 
-    added: str
+    added: None where another documented command is the plan of this one.
+    """
+
+    added: str | None
     file: str
     text: str
 
@@ -44,29 +47,28 @@ class Planned(NamedTuple):
 LOOP = ("tests/end_to_end/conftest.py", "workspace.snakemake()")
 PUBLISHED = ("tests/end_to_end/test_published.py", "config/published.yaml")
 CLUSTER = ("tests/cluster/test_demo.py", "site.run(")
-PREFETCH = ("tests/end_to_end/test_prefetch.py", "prefetch")
 AS_TYPED = (
     "make",
     "make clean",
     "snakemake --cores 2 -n",
     "snakemake --configfile config/paper.yaml -n",
+    "snakemake prefetch --cores 2 --configfile config/mine.yaml",
+    "snakemake prefetch --cores 4 --configfile config/paper.yaml",
     "source .venv/bin/activate",
     "source .venv-slurm/bin/activate",
 )
 PLANNED = {
-    "snakemake --cores 2": Planned(DRY, *LOOP),
+    "snakemake --cores 2": Planned(None, *LOOP),
     "snakemake --cores all --configfile config/mine.yaml": Planned(DRY, *LOOP),
     "snakemake --cores 2 --configfile config/config.yaml mine.yaml": Planned(DRY, *LOOP),
     "snakemake --cores 2 --configfile config/published.yaml": Planned(DRY, *PUBLISHED),
     "snakemake --cores 2 --configfile config/mine.yaml config/suite.yaml": Planned(DRY, *LOOP),
     "snakemake tables --cores 2": Planned(DRY, *LOOP),
     "snakemake figures --cores 2": Planned(DRY, *LOOP),
-    "snakemake prefetch --cores 2 --configfile config/mine.yaml": Planned(DRY, *PREFETCH),
-    "snakemake prefetch --cores 4 --configfile config/paper.yaml": Planned(DRY, *PREFETCH),
     "snakemake results/paper/tables/table_5.csv --cores all --resources gpu=8 --configfile config/paper.yaml": Planned(
         DRY, "tests/end_to_end/test_paper.py", "table_5"
     ),
-    "snakemake --profile slurm": Planned(WITHOUT_CONDA, *CLUSTER),
+    "snakemake --profile slurm": Planned(None, *CLUSTER),
     "snakemake --profile slurm -n": Planned(WITHOUT_CONDA, *CLUSTER),
     "snakemake --profile slurm --configfile config/mine.yaml": Planned(WITHOUT_CONDA, *CLUSTER),
     "snakemake --profile slurm --unlock": Planned("", "tests/unit/test_locks.py", "test_unlock_removes_all"),
@@ -105,31 +107,36 @@ DOCUMENTED = {command: document for document in DOCUMENTS for command in command
 @pytest.fixture(scope="module")
 def typed(tmp_path_factory):
     """Type a command in a copy of the project with two configurations of one's own; fail where it fails."""
-    workspace = Workspace(tmp_path_factory.mktemp("typed"))
+    from paper_small.world import PaperInMiniature  # takes seconds, also where no test of this file is run
+
+    workspace = PaperInMiniature(tmp_path_factory.mktemp("typed"), as_typed=True)
     for part in ("slurm", "tests"):
         shutil.copytree(
             ROOT / part, workspace.folder / part, symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
         )
-    for part in ("Makefile", "pyproject.toml", ".venv", ".venv-slurm"):
-        if (ROOT / part).is_dir():
+    for part in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / part, workspace.folder)
+    for part in (".venv", ".venv-slurm"):
+        if (ROOT / part).exists():
             (workspace.folder / part).symlink_to((ROOT / part).resolve())
-        elif (ROOT / part).exists():
-            shutil.copy(ROOT / part, workspace.folder)
-    demo = (ROOT / "config/config.yaml").read_text(encoding="utf-8")
-    (workspace.folder / "config/mine.yaml").write_text(demo.replace("  name: demo", "  name: mine", 1))
+    demo = (ROOT / "config/config.yaml").read_text(encoding="utf-8").replace("  name: demo", "  name: mine", 1)
+    mirror = "fetch: {sources: world/sources.yaml, mirror: world/mirror, lock: world/sources.lock.yaml}\n"
+    (workspace.folder / "config/mine.yaml").write_text(demo + mirror)
     (workspace.folder / "mine.yaml").write_text("experiment: {name: more, seeds: [2]}\n")
+    with workspace.served():
+        yield lambda command: type_in(workspace, command)
 
-    def run(command: str) -> str:
-        environment = workspace.environment()
-        if "--profile slurm" in command:
-            environment["PATH"] = f"{workspace.folder / '.venv-slurm/bin'}{os.pathsep}{environment['PATH']}"
-        done = subprocess.run(
-            ["bash", "-c", command], cwd=workspace.folder, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-        return done.stdout + done.stderr
 
-    return run
+def type_in(workspace: Workspace, command: str) -> str:
+    """What a command says, typed in the environment that the documents tell to activate."""
+    environment = workspace.environment()
+    if "--profile slurm" in command:
+        environment["PATH"] = f"{workspace.folder / '.venv-slurm/bin'}{os.pathsep}{environment['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=workspace.folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    return done.stdout + done.stderr
 
 
 def test_every_documented_command_is_known_here_and_no_other():
@@ -157,6 +164,9 @@ def test_long_command_is_planned_and_run_elsewhere(typed, command):
     planned = PLANNED[command]
     skip_without_environment(command)
     assert planned.text in (ROOT / planned.file).read_text(encoding="utf-8"), f"{planned.file} does not run it"
+    if planned.added is None:
+        assert f"{command} -n" in DOCUMENTED
+        return
     said = typed(f"{command} {planned.added}")
     for line in said.splitlines() if command.startswith("make ") else ():
         if line.startswith("snakemake ") and "--lint" not in line:
