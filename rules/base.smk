@@ -1,10 +1,14 @@
 # The base model's weights, in one place and one form whatever their source.
 #
-# needs    a local folder or a fetched hub snapshot with safetensors weights (the demo's own sources: demo.smk)
+# needs    a local folder or a fetched hub snapshot with safetensors weights (the demo's own sources: demo.smk), and a chat
+#          template where the model has none of its own
 # writes   results/<experiment>/<model>/weights/   weights, configuration, tokenizer, chat template, identity.json
 
 
 rule base_from_folder:
+    input:
+        model=files_of_model_folder,
+        chat_template=chat_template_of,
     output:
         weights=directory(f"{RESULTS}/{{model}}/weights"),
     log:
@@ -31,6 +35,7 @@ rule base_from_folder:
 rule base_from_hub:
     input:
         snapshot=lambda wildcards: f"{HUB_CACHE}/{folder_name(CONFIG.models[wildcards.model].repository, 'model')}",
+        chat_template=chat_template_of,
     output:
         weights=directory(f"{RESULTS}/{{model}}/weights"),
     log:

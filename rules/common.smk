@@ -15,6 +15,7 @@ from pathlib import Path
 from isheep.config import JUDGED
 from isheep.config_file import check_files, load_config
 from isheep.digest import program_digest
+from isheep.hub_cache import MODEL_FILES, folder_name
 from isheep.matrix import Matrix, recipe_and_iteration
 from isheep.records import InputError
 from isheep.seeds import derive_seed
@@ -169,6 +170,17 @@ EMBEDDING = as_flags(
         "dtype": CONFIG.embedding.dtype,
     }
 )
+
+
+def chat_template_of(wildcards):
+    """The file with a model's chat template, where it is not the tokenizer's own."""
+    return CONFIG.models[wildcards.model].chat_template or []
+
+
+def files_of_model_folder(wildcards):
+    """The files that a model of source `folder` is made of."""
+    folder = Path(CONFIG.models[wildcards.model].path)
+    return sorted({str(file) for pattern in MODEL_FILES for file in folder.glob(pattern)})
 
 
 def chat_template_flag(wildcards):

@@ -9,6 +9,7 @@ rule demo_model_shipped:
     input:
         model=lambda wildcards: f"{shipped_folder(wildcards)}/model.safetensors",
         checksums=lambda wildcards: f"{shipped_folder(wildcards)}/SHA256SUMS",
+        chat_template=chat_template_of,
     output:
         weights=directory(f"{RESULTS}/{{model}}/weights"),
     log:
@@ -70,6 +71,7 @@ rule demo_base_trained:
 rule demo_base_built:
     input:
         folder=rules.demo_base_trained.output.folder,
+        chat_template=chat_template_of,
     output:
         weights=directory(f"{RESULTS}/{{model}}/weights"),
     log:

@@ -7,7 +7,6 @@
 #
 # A change of address or mirror fetches nothing again: a file is what its checksum says. What is not part of a result
 # is passed by `resources`, whose change reruns nothing.
-from isheep.hub_cache import MODEL_FILES, folder_name
 from isheep.sources import FETCHED, HubSource, check_commits, load_sources
 
 HUB_CACHE = f"{FETCHED}/hub"
