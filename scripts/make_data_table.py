@@ -78,7 +78,7 @@ def check_yields(places: list[dict], published: dict, path: Path | None) -> None
     for place in places:
         name = place.get("published")
         if name is not None and name not in published:
-            raise InputError(f"--profiles: {path} has no row {name!r}{nearest(name, published) or '; correct it.'}")
+            raise InputError(f"yields.rows: {path} has no row {name!r}{nearest(name, published) or '; correct it.'}")
 
 
 def flattened(content: dict, prefix: str = "") -> dict:

@@ -168,7 +168,10 @@ def scores(task: str, aggregated: dict | None, samples: list[dict]) -> list[dict
             }
         )
     if not rows:
-        raise InputError(f"--task: lm-eval gives no score for {task!r}; if it names a collection, name its tasks.")
+        raise InputError(
+            f"the benchmark's key task (--task): lm-eval gives no score for {task!r}; if it names a collection, make a "
+            "benchmark of each of its tasks."
+        )
     return rows
 
 

@@ -130,7 +130,10 @@ def _rows_of_model(path: str | Path, key: str, model: str | None) -> dict[int, d
     chosen = {number: row for number, row in rows.items() if row.get(key) == model}
     if not chosen:
         names = ", ".join(sorted({str(row.get(key)) for row in rows.values()})) or "none"
-        raise InputError(f"{path}: no row has {key} {model!r}; found: {names}.")
+        raise InputError(
+            f"{path}: no row has {key} {model!r}; found: {names}; name one of them under the baseline's key model "
+            "(--model)."
+        )
     return chosen
 
 

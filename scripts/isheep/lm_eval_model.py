@@ -116,7 +116,8 @@ class RecordedLM(LM):
         if missing:
             raise InputError(
                 f"{self.source}: {len(missing)} of the task's {len(requests)} prompts have no response, the first is "
-                f"{_shortened(missing[0])}; add them, or leave these items out by --exclude."
+                f"{_shortened(missing[0])}; add them, or leave these items out by the benchmark's key exclude "
+                "(--exclude)."
             )
         return [self.responses[request.args[0]] for request in requests]
 
@@ -142,7 +143,10 @@ def read_responses(path: Path, prompts: set[str], model: str | None = None) -> d
     chosen = [(number, row) for number, row in rows if model is None or row.get("model") == model]
     if not chosen:
         found = listed(sorted({str(row.get("model")) for _, row in rows}))
-        raise InputError(f"{path}: it has no responses of {model}; the models in it are: {found}.")
+        raise InputError(
+            f"{path}: it has no responses of {model}, but of {found}; name one of them under the baseline's key model "
+            "(--model)."
+        )
     for number, row in chosen:
         for key in ("prompt", "response"):
             if not isinstance(row.get(key), str):

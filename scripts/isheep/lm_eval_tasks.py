@@ -42,7 +42,10 @@ def find_task(task: str, folders: list[str]):
     manager = TaskManager(include_path=folders or None)
     if task not in manager.all_tasks:
         where = f", nor is it in {', '.join(folders)}" if folders else ""
-        raise InputError(f"--task: lm-eval has no task {task!r}{where}; correct it or give --task-files.")
+        raise InputError(
+            f"the benchmark's key task (--task): lm-eval has no task {task!r}{where}; correct it, or name the task's "
+            "own files under the key files (--task-files)."
+        )
     return manager
 
 
@@ -83,8 +86,8 @@ def check_punkt(tasks: list) -> None:
             except LookupError:
                 raise InputError(
                     f"the task {task.task_name} has the constraint {min(needed)}, whose checker needs nltk's "
-                    "punkt_tab; run `snakemake prefetch` where there is a network, or put tokenizers/punkt_tab into a "
-                    "folder and name that folder by --nltk-data."
+                    "punkt_tab; set the benchmark's key nltk to true and run `snakemake prefetch` where there is a "
+                    "network (--nltk-data names a folder with tokenizers/punkt_tab)."
                 ) from None
             return
 
@@ -119,7 +122,10 @@ def kept_items(tasks: list, excluded: dict[str, list], limit: int | None) -> dic
     for field, values in excluded.items():
         for value in values:
             if (field, value) not in met:
-                raise InputError(f"--exclude: no item of the task has {field} {value!r}; leave it out or correct it.")
+                raise InputError(
+                    f"the benchmark's key exclude (--exclude): no item of the task has {field} {value!r}; leave it out "
+                    "or correct it."
+                )
     return kept
 
 
@@ -138,7 +144,8 @@ def fetched_data(cache: str | None, found: dict[str, str]) -> Iterator[None]:
         if path.count("/") == 1 and not Path(path).exists():
             if cache is None:
                 raise InputError(
-                    f"the task needs the data set {path}; name the folder it was fetched to by --hub-data."
+                    f"the task needs the data set {path}; name it under the benchmark's key hub, so that it is fetched "
+                    "(--hub-data names the folder that it was fetched to)."
                 )
             snapshot = snapshot_of(cache, path)
             found[path] = snapshot.name

@@ -211,15 +211,15 @@ def load_references(
     if path is None:
         if needed:
             raise InputError(
-                f"--references: none given, but questions {_some(needed)} need one; give the file, or change the "
-                "categories that need references."
+                f"the benchmark's key references (--references): it names no file, but questions {_some(needed)} need "
+                "a reference; name one, or change the key reference_categories."
             )
         return {}
     rows = _by_question(path, _numbered(path))
     if missing := [id for id in needed if id not in rows]:
         raise InputError(
             f"{path}: no reference answer for {len(missing)} of the {len(needed)} questions that need one "
-            f"({_some(missing)}); add them, or change the categories that need references."
+            f"({_some(missing)}); add them, or change the benchmark's key reference_categories."
         )
     turns = {}
     for id in needed:
@@ -499,9 +499,15 @@ def _of_model(
     """The rows of one model, whose name is under `key`; None takes the only one."""
     models = sorted({row[key] for _, row in lines})
     if model is None and len(models) > 1:
-        raise InputError(f"{path}: {what} of {len(models)} models ({listed(models)}); name one of them (--model).")
+        raise InputError(
+            f"{path}: {what} of {len(models)} models ({listed(models)}); name one of them under the baseline's key "
+            "model (--model)."
+        )
     if model is not None and model not in models:
-        raise InputError(f"{path}: no {what} of the model {model!r}; the file has those of {listed(models)}.")
+        raise InputError(
+            f"{path}: no {what} of the model {model!r}, but of {listed(models)}; name one of them under the baseline's "
+            "key model (--model)."
+        )
     return [(line, row) for line, row in lines if model in (None, row[key])]
 
 

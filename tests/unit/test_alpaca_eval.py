@@ -431,7 +431,10 @@ def test_one_model_is_taken_from_a_file_of_several(two_sides, tmp_path):
     reference = load_reference(two_sides.reference)
     both = write(tmp_path / "both.json", rows(["bad"] * 24, "other") + rows(["good"] * 24, "model"))
     assert {row["output"] for row in load_outputs(both, reference, "model")} == {"good"}
-    with pytest.raises(InputError, match=r"no row has generator 'third'; found: model, other\.$"):
+    with pytest.raises(
+        InputError,
+        match=r"no row has generator 'third'; found: model, other; name one of them under the baseline's key model",
+    ):
         load_outputs(both, reference, "third")
 
 

@@ -169,7 +169,7 @@ def test_the_rows_of_one_model_are_taken(home):
             "line 9: the task has no prompt 'Name a bridge.'; give the responses to this very set of prompts.",
         ),
         (lambda rows: [*rows[:4], {"prompt": rows[4]["prompt"]}], None, "line 5: 'response' is None"),
-        (lambda rows: rows, "n", "it has no responses of n; the models in it are: m."),
+        (lambda rows: rows, "n", "it has no responses of n, but of m; name one of them under the baseline's key model"),
     ],
     ids=["duplicate", "another set", "no response", "another model"],
 )

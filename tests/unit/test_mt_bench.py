@@ -543,7 +543,7 @@ def test_wrong_judge_prompts_are_one_sentence(files, rows, problem):
 
 def test_a_missing_reference_is_told(files):
     questions = load_questions(files.questions)
-    with pytest.raises(InputError, match=r"questions 1, 2 need one"):
+    with pytest.raises(InputError, match=r"key references .*questions 1, 2 need a reference"):
         load_references(None, questions, ("math", "writing"))
     with pytest.raises(InputError, match=r"no reference answer for 1 of the 2 questions that need one \('c'\)"):
         load_references(files.references, questions, ("math", "chess"))
@@ -589,7 +589,7 @@ def test_the_program_refuses_a_torn_line_and_writes_nothing(files):
     assert not (files.folder / "usage.json").exists()
     write_jsonl(path, published_rows(files))
     done = take_published(files, path, "--model", "n")
-    assert "no judgments of the model 'n'; the file has those of m." in done.stderr
+    assert "no judgments of the model 'n', but of m; name one of them under the baseline's key model" in done.stderr
 
 
 def take_published(files: SimpleNamespace, path: Path, *flags: str) -> subprocess.CompletedProcess:
