@@ -5,7 +5,7 @@
 # make test-environments    every stage with its own environment alone; 5 GB in ENVIRONMENTS, 10 minutes the first time
 # make test-cluster    `snakemake --profile slurm` on a real Slurm on this machine; root, Debian's packages, 15 minutes
 # make clean   remove the results of the demo, and what Snakemake has recorded of them
-# make bench   speed of what we wrote ourselves against named peers, and of the graph as it grows
+# make bench   speed of what we wrote ourselves against named peers, and of the graph and of files as they grow; an hour
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
@@ -57,6 +57,7 @@ lint: .venv/local
 
 bench: .venv/local
 	python tests/bench/bench_near_duplicates.py
+	python tests/bench/bench_endurance.py
 	python tests/bench/bench_graph.py
 	python tests/cluster/bench_overhead.py
 
