@@ -71,7 +71,7 @@ def written_by(homes, first="write_instructions"):
 
 def selected_for(homes):
     return {
-        "select_pairs": of(homes, "training_set.jsonl", "ledger.jsonl"),
+        "select_pairs": of(homes, "training_set.jsonl", "ledger.jsonl", "selection.json"),
         "profile_data": of(homes, "data.json"),
         "check_contamination": of(homes, "contamination.json"),
     }
