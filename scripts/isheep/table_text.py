@@ -114,7 +114,7 @@ def marked(text: str) -> str:
     for mark in PAIRED_MARKS:
         if len(re.findall(mark, text)) > 1:
             text = re.sub(mark, r"\\\g<0>", text)
-    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", re.sub(r"&(?=#?\w+;)", "&amp;", text))
+    return re.sub(r"<(?=\S)", "&lt;", re.sub(r"&(?=#?\w+;)", "&amp;", text))
 
 
 def one_line(text: str) -> str:

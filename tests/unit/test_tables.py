@@ -205,6 +205,7 @@ def test_rows_without_a_group_have_no_column_for_it():
     [
         ("<script>alert(1)</script>", "&lt;script>alert(1)&lt;/script>"),
         ("<!-- gone", "&lt;!-- gone"),
+        ("<1@x.org>", "&lt;1@x.org>"),
         ("&lt;b&gt; & c", "&amp;lt;b&amp;gt; & c"),
         ("[here](http://x)", r"\[here](http://x)"),
         ("![x](http://x)", r"!\[x](http://x)"),
