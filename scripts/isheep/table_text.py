@@ -147,8 +147,8 @@ def escaped(text: str) -> str:
 
 
 def _after_break(text: str) -> str:
-    r"""An escaped text behind `\\` or a rule, which would take a `[` or `*` at its beginning for their own."""
-    return f"{{}}{text}" if text.startswith(("[", "*")) else text
+    r"""An escaped text behind `\\` or a rule, which would take `[`, `*` or `(` at its beginning for theirs."""
+    return f"{{}}{text}" if text.startswith(("[", "*", "(")) else text
 
 
 def _latex_part(sheet: Sheet, columns: list[int], first: bool) -> list[str]:

@@ -35,8 +35,9 @@ PUBLISHED = TableSettings.model_validate({"caption": "A table.", "columns": COLU
 PUBLISHED_ROWS = [row.model_copy(update={"published": row.name}) for row in ROWS]
 
 
-NO_BOOKTABS = "".join(rf"\newcommand{{\{rule}rule}}{{\hline}}" for rule in ("top", "mid", "bottom"))
-"""booktabs is not part of every installation of LaTeX; its rules are lines here."""
+LINES = "".join(rf"\newcommand{{\{rule}rule}}{{\hline}}" for rule in ("top", "mid", "bottom"))
+BOOKTABS = rf"\IfFileExists{{booktabs.sty}}{{\usepackage{{booktabs}}}}{{{LINES}}}"
+"""booktabs is not part of every installation of LaTeX; where it is missing, its rules are lines."""
 
 
 def scores(*rows):
@@ -337,7 +338,12 @@ BRACKETS = Sheet(
     "[Caption]\n\nof * two",
     ("[names]", "acc [%]", "[%] acc *"),
     1,
-    [Line(("[first]", "1.00", "2.00")), Line(("*second*", "*", "[3]")), Line(("", "[4]", "5"), continues=True)],
+    [
+        Line(("[first]", "1.00", "2.00")),
+        Line(("*second*", "*", "[3]")),
+        Line(("", "[4]", "5"), continues=True),
+        Line(("(third)", "(4)", "5"), opens_group=True),
+    ],
     ["[Note]\n\n* two"],
 )
 """Where a line or a heading begins with what LaTeX would take for an argument of the line's end before it."""
@@ -347,7 +353,7 @@ def test_latex_takes_no_bracket_or_star_for_an_argument():
     latex = as_latex(BRACKETS)
     assert r"\shortstack[r]{acc \\ {}[\%]}" in latex
     assert r"\shortstack[r]{{}[\%] \\ acc \\ {}*}" in latex
-    for line in ("{}[names] & ", "{}[first] & ", "{}*second* & "):
+    for line in ("{}[names] & ", "{}[first] & ", "{}*second* & ", "{}(third) & "):
         assert f"\n{line}" in latex
     assert "\n[" not in latex
     assert r"\caption{[Caption] of * two}" in latex
@@ -355,7 +361,7 @@ def test_latex_takes_no_bracket_or_star_for_an_argument():
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_latex_with_brackets_compiles(tmp_path):
-    document = r"\documentclass{article}\usepackage{longtable}" + NO_BOOKTABS + r"\begin{document}"
+    document = r"\documentclass{article}\usepackage{longtable}" + BOOKTABS + r"\begin{document}"
     (tmp_path / "table.tex").write_text(rf"{document}{as_latex(BRACKETS)}\end{{document}}")
     command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "table.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
@@ -392,9 +398,7 @@ def test_latex_compiles_and_fits_the_page(tmp_path, transpose):
     ).assign(model="m")
     numbers = build_table(values, table, rows, load_published(tmp_path / "table_1.csv"))
     latex = as_latex(table_sheet(numbers, table, table_notes(numbers, table, rows, values)))
-    document = (
-        rf"\documentclass{{article}}\usepackage{{longtable}}{NO_BOOKTABS}\begin{{document}}{latex}\end{{document}}"
-    )
+    document = rf"\documentclass{{article}}\usepackage{{longtable}}{BOOKTABS}\begin{{document}}{latex}\end{{document}}"
     (tmp_path / "table.tex").write_text(document, encoding="utf-8")
     command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "table.tex"]
     for _ in range(2):  # longtable finds the widths of its columns by a second run
