@@ -14,7 +14,7 @@ from isheep.published import load_published
 from isheep.records import InputError
 from isheep.selection import METHODS_WITH_CLUSTERS, METHODS_WITH_PERPLEXITIES
 from isheep.spelling import listed, nearest
-from isheep.tables import Row, RowSettings, TableSettings
+from isheep.tables import Row, RowSettings, TableSettings, check_names
 
 ASKS_A_MODEL = {"scores", *METHODS_WITH_PERPLEXITIES, *METHODS_WITH_CLUSTERS}
 """Methods of selection for which it matters which model judges."""
@@ -210,6 +210,7 @@ class Matrix:
                             f"{nearest(label, labels)}."
                         )
                 self._check_checkpoints(f"tables.{name}.rows.{number}", row.model, row.recipe, row.iterations)
+            check_names(name, table, self.rows(table), table.published is not None)
             self._check_published(name, table)
         for number, entry in enumerate(self.config.yields.rows):
             self._check_checkpoints(f"yields.rows.{number}", entry.model, entry.recipe, [entry.iteration])

@@ -1,7 +1,6 @@
 """The numbers of a declared table: ours, the paper's, their difference, and whether a checkpoint differs from the one
 before it."""
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -12,7 +11,7 @@ from isheep.published import PublishedTable
 from isheep.records import InputError
 from isheep.spelling import listed, nearest
 from isheep.table_text import MISSING, Line, Sheet
-from isheep.tables import ColumnSettings, Row, TableSettings, metric_of
+from isheep.tables import ColumnSettings, Row, TableSettings, check_names, metric_of
 
 SIGNIFICANT = 0.05
 """A star marks a p-value below this."""
@@ -27,31 +26,17 @@ def check_table(
 ) -> None:
     """Raise InputError for what a table asks for and cannot get, named by table and column or row.
 
-    That is: a metric that no result record of its benchmark has (a benchmark without records is only missing), a
-    placeholder without a value, names of a published table without its file, one published row for two rows.
+    That is: what `check_names` refuses, and a metric that no result record of its benchmark has (a benchmark without
+    records is only missing).
     """
+    check_names(name, table, rows, published is not None)
     for column in table.columns:
         known = sorted(set(scores[scores.benchmark == column.benchmark].metric))
-        try:
-            metrics = {metric_of(column, row) for row in rows}
-        except InputError as error:
-            raise InputError(f"tables.{name}: {error}") from None
+        metrics = {metric_of(column, row) for row in rows}
         for metric in sorted(metrics - set(known)) if known else ():
             raise InputError(
                 f"tables.{name}: column {column.label!r} asks for the metric {metric!r}, which no result record of "
                 f"{column.benchmark} has; they have {listed(known)}{nearest(metric, known) or '; name one of them.'}"
-            )
-    keys = [row.published for row in rows if row.published is not None]
-    if published is None and (keys or any(column.published for column in table.columns)):
-        raise InputError(
-            f"tables.{name}: its rows or columns name those of a published table, but the table names no file of it; "
-            "set its `published`."
-        )
-    for key, count in Counter(keys).items():
-        if count > 1:
-            names = [row.name for row in rows if row.published == key]
-            raise InputError(
-                f"tables.{name}: {count} rows ({listed(names)}) name the published row {key!r}; leave it to one."
             )
 
 

@@ -1,12 +1,19 @@
 """Tables as the configuration declares them, and which result records they are made from."""
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from isheep.records import InputError
 from isheep.settings import Settings, Unique, each_once_by
 from isheep.spelling import listed
+
+ROW_COLUMNS = ("group", "label", "model", "recipe", "iteration", "published", "seeds")
+"""The columns of a table's csv that say what a row is of."""
+CELL_COLUMNS = ("", "sd", "se", "n", "n valid", "paper", "difference", "p")
+"""What stands behind a column's label in its columns of the csv."""
 
 
 class ColumnSettings(Settings):
@@ -68,6 +75,16 @@ class TableSettings(Settings):
     notes: tuple[str, ...] = ()
     """Sentences that the table shows below it."""
 
+    @model_validator(mode="after")
+    def _columns_of_the_csv_differ(self) -> "TableSettings":
+        seen = set(ROW_COLUMNS)
+        for column in self.columns:
+            names = {f"{column.label} {kind}".strip() for kind in CELL_COLUMNS}
+            if taken := sorted(names & seen):
+                raise ValueError(f"columns: {column.label!r} would have a second {taken[0]!r} in the csv; rename it")
+            seen |= names
+        return self
+
 
 class Row(Settings):
     """One row of a table: a checkpoint, and what it is called there."""
@@ -110,3 +127,29 @@ def metric_of(column: ColumnSettings, row: Row) -> str:
             f"column {column.label!r}: the metric {column.metric!r} cannot be filled from the values of the row "
             f"{row.name!r}, which are {listed(row.values)}; name each placeholder there, and close each brace."
         ) from None
+
+
+def check_names(name: str, table: TableSettings, rows: Sequence[Row], is_published: bool) -> None:
+    """Raise InputError for names in a table that cannot be filled or are not there, by table and column or row.
+
+    That is: a placeholder without a value, names of a published table where there is none, one published row for two
+    rows.
+    """
+    for column in table.columns:
+        for row in rows:
+            try:
+                metric_of(column, row)
+            except InputError as error:
+                raise InputError(f"tables.{name}: {error}") from None
+    keys = [row.published for row in rows if row.published is not None]
+    if not is_published and (keys or any(column.published for column in table.columns)):
+        raise InputError(
+            f"tables.{name}: its rows or columns name those of a published table, but the table names no file of it; "
+            "set its `published`."
+        )
+    for key, count in Counter(keys).items():
+        if count > 1:
+            names = [row.name for row in rows if row.published == key]
+            raise InputError(
+                f"tables.{name}: {count} rows ({listed(names)}) name the published row {key!r}; leave it to one."
+            )

@@ -244,6 +244,14 @@ def test_rows_that_are_the_same_and_columns_that_have_one_label_are_refused(raw,
     )
 
 
+@pytest.mark.parametrize(("labels", "second"), [(["A", "A n"], "A n"), (["model"], "model"), (["A n", "A"], "A n")])
+def test_labels_that_share_a_column_of_the_csv_are_refused(raw, tmp_path, labels, second):
+    column = {"benchmark": "ifeval", "metric": "prompt_level_strict_acc"}
+    columns = [column | {"label": label} for label in labels]
+    sentence = complaint(raw, tmp_path, lambda c: c["tables"]["main"].update(columns=columns))
+    assert sentence == f"tables.main: columns: {labels[-1]!r} would have a second {second!r} in the csv; rename it."
+
+
 def test_the_file_that_holds_the_mistake_is_named(raw, tmp_path):
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text("experiment: {iterations: 0}")

@@ -165,6 +165,28 @@ def test_a_metric_that_nobody_computes_is_refused_at_the_start(demo):
         load_config(demo, [DEMO])
 
 
+@pytest.mark.parametrize(
+    ("row", "column", "sentence"),
+    [
+        (
+            {"label": "x", "published": "1.8B base", "iterations": [1, 2], "recipe": "one_base"},
+            {},
+            r"tables.main: 2 rows \(x, x\) name the published row '1.8B base'; leave it to one",
+        ),
+        ({"label": "x"}, {"metric": "{which}"}, r"tables.main: column 'w': the metric '{which}' cannot be filled"),
+    ],
+)
+def test_a_table_that_cannot_be_made_is_refused_at_the_start(demo, row, column, sentence):
+    demo["tables"]["main"] = {
+        "caption": "x",
+        "columns": [{"benchmark": "alpaca_eval", "metric": "win_rate", "label": "w"} | column],
+        "rows": [{"model": "demo"} | row],
+        "published": "config/published/table_1.csv",
+    }
+    with pytest.raises(InputError, match=sentence):
+        Matrix(load_config(demo, [DEMO])).check()
+
+
 def test_rows_are_measured_by_their_tables_benchmarks_alone(demo):
     demo = copy.deepcopy(demo)
     demo["experiment"]["benchmarks"] = ["choice"]
@@ -202,7 +224,10 @@ def test_broken_published_numbers_are_refused_at_the_start(tmp_path, monkeypatch
 
 
 def test_a_claim_about_a_row_that_its_table_lacks_is_refused(demo):
-    demo["tables"]["main"]["rows"] = [{"model": "demo", "label": "base", "published": "base"}]
+    demo["tables"]["main"] |= {
+        "rows": [{"model": "demo", "label": "base", "published": "1.8B base"}],
+        "published": "config/published/table_1.csv",
+    }
     demo["claims"] = {
         "gain": {
             "text": "x",
@@ -210,9 +235,9 @@ def test_a_claim_about_a_row_that_its_table_lacks_is_refused(demo):
             "kind": "absolute",
             "table": "main",
             "columns": ["multiple choice"],
-            "earlier": "base",
-            "later": "bass",
+            "earlier": "1.8B base",
+            "later": "1.8B bass",
         }
     }
-    with pytest.raises(InputError, match=r"claims.gain: found the row 'bass', .*did you mean 'base'"):
+    with pytest.raises(InputError, match=r"claims.gain: found the row '1.8B bass', .*did you mean '1.8B base'"):
         Matrix(load_config(demo, [DEMO])).check()

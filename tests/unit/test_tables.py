@@ -16,7 +16,7 @@ from isheep.records import InputError
 from isheep.table_notes import benchmark_notes, contamination_notes, table_notes
 from isheep.table_numbers import build_table, check_table, table_sheet
 from isheep.table_text import Line, Sheet, as_latex, as_markdown
-from isheep.tables import Row, TableSettings
+from isheep.tables import CELL_COLUMNS, ROW_COLUMNS, Row, TableSettings
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -100,6 +100,11 @@ def test_mean_and_sample_deviation_over_seeds(numbers):
     assert base["IFEval sd"] == pytest.approx(35.3553, abs=1e-4)
     assert base["Chat & more"] == 5.5
     assert (base["Chat & more n"], base["Chat & more n valid"]) == (16, 15)
+
+
+def test_the_columns_are_those_that_no_label_may_be_called(numbers):
+    of_cells = [f"{column.label} {kind}".strip() for column in TABLE.columns for kind in CELL_COLUMNS]
+    assert list(numbers) == [*ROW_COLUMNS, *of_cells]
 
 
 def test_the_paper_s_number_the_difference_and_the_test_stand_beside_ours(published):
