@@ -4,6 +4,7 @@
 # make matrix    every recipe of the paper at the demo's size, with tables and figures as the paper's; about an hour
 # make test-environments    every stage with its own environment alone; 5 GB in ENVIRONMENTS, 10 minutes the first time
 # make test-cluster    `snakemake --profile slurm` on a real Slurm on this machine; root, Debian's packages, 15 minutes
+# make test-power-cut    a run goes on from what power cuts leave of its disk; root, ext4 and loop devices, 20 minutes
 # make clean   remove the results of the demo, and what Snakemake has recorded of them
 # make bench   speed of what we wrote ourselves against named peers, and of the graph and of files as they grow; an hour
 .DEFAULT_GOAL := help
@@ -18,7 +19,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export HF_HUB_OFFLINE ?= 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo replicates matrix test test-rebuild test-cluster test-environments lint bench schema lock lock-slurm clean
+.PHONY: help demo replicates matrix test test-rebuild test-cluster test-environments test-power-cut lint bench schema lock lock-slurm clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -48,6 +49,9 @@ test-cluster: .venv/local .venv-slurm/ready
 
 test-environments: .venv/local
 	ISHEEP_ENVIRONMENTS=$(ENVIRONMENTS) pytest --durations=5 tests/environments
+
+test-power-cut: .venv/local
+	ISHEEP_POWER_CUT=yes pytest --capture=no --durations=5 tests/power_cut
 
 lint: .venv/local
 	ruff format --check .

@@ -13,7 +13,7 @@ def pytest_collection_modifyitems(items: list) -> None:
     """Skip the tests here, with the one line that says what is missing."""
     reason = ""
     if os.environ.get("ISHEEP_POWER_CUT") != "yes":
-        reason = "takes a quarter of an hour: make test-power-cut"
+        reason = "takes twenty minutes: make test-power-cut"
     elif os.getuid():
         reason = "only root can mount a file system"
     elif not (shutil.which("mkfs.ext4") and Path("/dev/loop-control").exists()):

@@ -3,12 +3,14 @@
 import importlib
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
 from isheep import program
 from isheep.records import write_jsonl
 
+SEED_TASKS = Path("config/demo/seed_tasks.jsonl").resolve()
 PAIRS = [
     {"id": f"base:{number}", "instruction": f"Name {number} fruits.", "input": "", "response": "…", "rejected_by": None}
     for number in range(2)
@@ -48,16 +50,22 @@ def test_pairs_are_not_made_of_nothing(complaint, instructions, responses):
 def test_a_response_that_is_missing_is_named(complaint):
     flags = ["--instructions=pairs.jsonl", "--responses=one.jsonl", "--rules={}", "--pairs=out"]
     write_jsonl("one.jsonl", PAIRS[:1])
-    assert "one.jsonl: it has no response to 'base:1'" in complaint("filter_responses", *flags)
+    assert "one.jsonl: line 2 is missing" in complaint("filter_responses", *flags)
 
 
 def test_instructions_are_not_selected_from_nothing(complaint):
-    flags = ["--continuations=empty.jsonl", "--seed-tasks=none", "--demonstrations=1", "--filters={}", "--count=1"]
+    flags = [
+        "--continuations=empty.jsonl",
+        f"--seed-tasks={SEED_TASKS}",
+        "--demonstrations=1",
+        "--filters={}",
+        "--count=1",
+    ]
     assert EMPTY in complaint("select_instructions", *flags, "--name=a", "--instructions=out", "--rejected=rejected")
 
 
 def selection(pairs: str, settings: str, *measured: str) -> list[str]:
-    outputs = ["--training-set=training_set.jsonl", "--ledger=ledger.jsonl"]
+    outputs = ["--training-set=training_set.jsonl", "--ledger=ledger.jsonl", "--record=record.json"]
     return [f"--pairs={pairs}.jsonl", f"--selection={settings}", "--count=2", *measured, *outputs]
 
 

@@ -34,6 +34,7 @@ def select(tmp_path):
             *(sys.executable, "scripts/select_pairs.py", "--pairs", tmp_path / "pairs.jsonl", "--scores", scores),
             *("--selection", json.dumps(selection), "--count", str(len(PAIRS))),
             *("--training-set", tmp_path / "training_set.jsonl", "--ledger", tmp_path / "ledger.jsonl"),
+            *("--record", tmp_path / "record.json"),
         ]
         return started(command, claim_file(tmp_path / "training_set.jsonl")), scores
 
@@ -51,7 +52,11 @@ def started(command: list, claimed: Path) -> subprocess.Popen:
 
 def finish(run: subprocess.Popen, pipe: Path, content: str) -> tuple[int, str]:
     """Give a program what it waits for; return its exit status and what it says."""
-    pipe.write_text(content)
+    with open(pipe, "w") as waiting:
+        whole = pipe.with_suffix(".whole")  # for those that read the file once more
+        whole.write_text(content)
+        whole.replace(pipe)
+        waiting.write(content)
     said = run.communicate()[1]
     return run.returncode, said
 
