@@ -35,10 +35,10 @@ from trl import SFTConfig, SFTTrainer
 from isheep import program
 from isheep.durable import sync, sync_entry
 from isheep.identity import read_identity, require_whole, write_identity
-from isheep.ownership import claim, open_alone
+from isheep.ownership import open_alone
 from isheep.prompts import chat_messages, response_prompt
 from isheep.reading import read_some
-from isheep.records import InputError, file_sha256, publish, unfinished_folder, write_json
+from isheep.records import InputError, claim, file_sha256, publish, unfinished_folder, write_json
 from isheep.training import TRAINING_RECORD, TrainingSettings
 
 WHOLE = "whole"

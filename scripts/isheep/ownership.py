@@ -2,22 +2,30 @@
 
 A job may outlive its workflow, and be asked for again, with other settings, while it still runs. So a program claims
 its outputs when it starts, each by a small file beside it that names the program; a later program's claim takes the
-place of an earlier one's, and what has lost its claim cannot be published.
+place of an earlier one's, and what has lost its claim cannot be published. Nor can a program claim an output that
+Snakemake has asked another one for since it began.
 """
 
+import base64
 import fcntl
+import json
 import os
 import platform
 import re
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PosixPath
 from typing import IO, TextIO
 
 CLAIM = ".claim"
 WRITER = re.compile(r"(?P<process>\d+)-(?P<started>\d+)@(?P<machine>.+)")
 """How a process is named that no other one was ever named."""
+SNAKEMAKE = Path(".snakemake")
+"""What Snakemake keeps of its jobs, in the folder in which it and its programs run."""
+SECONDS_TO_MARK = 5.0
+"""Snakemake may mark the output of a job a moment after the job's program has begun."""
 
 _claimed: set[Path] = set()
 """Outputs that this process has claimed and not published."""
@@ -40,13 +48,36 @@ def is_over(writer: str, if_unknown: bool) -> bool:
     return _start_of(int(named["process"])) != named["started"]
 
 
-def claim(output: Path) -> None:
-    """Make this program the one that may write an output. A program that had claimed it cannot publish it any more."""
+def claim(output: Path) -> bool:
+    """Make this program the one that may write an output; a program that had claimed it cannot publish it any more.
+
+    False, and nothing is changed, where Snakemake has asked another one for it since this one began.
+    """
     output.parent.mkdir(parents=True, exist_ok=True)
     with _claim_of(output, "a+") as file:
+        os.utime(file.fileno())
+        if is_asked_since(output, os.fstat(file.fileno()).st_mtime):
+            if not os.fstat(file.fileno()).st_size:
+                claim_file(output).unlink()
+            return False
         file.truncate(0)
         file.write(this_writer())
     _claimed.add(output.absolute())
+    return True
+
+
+def is_asked_since(output: Path, now: float) -> bool:
+    """Whether Snakemake has started another job for an output after this process began, by its mark or its record.
+
+    now: the time in seconds as the clock has it that marks files, which may not be the one of this machine.
+    """
+    asked = []
+    with suppress(FileNotFoundError):
+        asked.append(_kept("incomplete", output).stat().st_mtime)
+    with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+        asked.append(float(json.loads(_kept("metadata", output).read_text(encoding="utf-8"))["starttime"]))
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(_start_of(os.getpid())) / os.sysconf("SC_CLK_TCK")
+    return any(now - moment < age - SECONDS_TO_MARK for moment in asked)
 
 
 @contextmanager
@@ -132,6 +163,15 @@ def _claim_of(output: Path, mode: str) -> TextIO | None:
             return None
         if file is not None:
             return file
+
+
+def _kept(kind: str, output: Path) -> Path:
+    """The file that Snakemake keeps about an output: base64 of its path, cut into folders `@…` where it is long."""
+    folder = SNAKEMAKE / kind
+    most = os.pathconf(folder, "PC_NAME_MAX") - 1
+    name = base64.urlsafe_b64encode(str(output).encode()).decode()
+    *folders, file = [name[start : start + most] for start in range(0, len(name), most)]
+    return folder.joinpath(*(f"@{part}" for part in folders), file)
 
 
 def _start_of(process: int) -> str | None:

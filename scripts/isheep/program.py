@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from isheep import ownership
 from isheep.disk_space import full_disk, is_of_full_disk
-from isheep.records import InputError
+from isheep.records import InputError, claim
 
 
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
     try:
         for path in _paths(arguments):
             if isinstance(path, ownership.Output):
-                ownership.claim(path)
+                claim(path)
         main(arguments)
     except InputError as error:
         sys.exit(f"Error: {error}")

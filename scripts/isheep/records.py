@@ -9,14 +9,20 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from isheep import ownership
 from isheep.durable import sync, sync_entry
-from isheep.ownership import keeping, this_writer
 
 PARTIAL = ".partial"
 
 
 class InputError(Exception):
     """Bad input of the user's: one sentence that names the file or key, what is wrong and what to do."""
+
+
+def claim(output: Path) -> None:
+    """Claim an output (isheep.ownership). Raises InputError where it is another job's by now."""
+    if not ownership.claim(output):
+        raise _lost(output)
 
 
 def read_text(path: str | Path) -> str:
@@ -114,19 +120,23 @@ def publish(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{this_writer()}{PARTIAL}")
+    partial = path.with_name(f".{path.name}.{ownership.this_writer()}{PARTIAL}")
     try:
         yield partial
         sync(partial)
-        with keeping(path) as ours:
+        with ownership.keeping(path) as ours:
             if not ours:
-                raise InputError(f"{path}: another job has been asked for it since; nothing was written.")
+                raise _lost(path)
             if path.is_dir():
                 remove(path)
             os.replace(partial, path)
             sync_entry(path.parent)
     finally:
         remove(partial)
+
+
+def _lost(output: Path) -> InputError:
+    return InputError(f"{output}: another job has been asked for it since; nothing was written.")
 
 
 def write_jsonl(path: str | Path, rows: Iterable[dict]) -> None:

@@ -2,8 +2,10 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from snakemake.executors.local import Executor
 from snakemake.persistence.file import FilePersistence
 
 from isheep.kept_records import keep_records_on_disk
@@ -54,11 +56,17 @@ def test_all_of_a_folder_is_synced_and_what_it_links_to_is_left_alone(events, tm
     assert synced == {"tokenizer/vocab.json", "tokenizer", "."}
 
 
-@pytest.mark.parametrize("name", ["result.json", "a_long_name_" * 30])
-def test_snakemake_s_record_is_on_the_disk_before_its_mark_is_removed(events, tmp_path, monkeypatch, name):
-    monkeypatch.setattr(FilePersistence, "_io_write", FilePersistence._io_write)  # put back at the end
+@pytest.fixture
+def snakemake(tmp_path, monkeypatch) -> FilePersistence:
+    """What Snakemake keeps, in a folder of its own and with our changes, which are undone at the end."""
+    monkeypatch.setattr(FilePersistence, "_io_write", FilePersistence._io_write)
+    monkeypatch.setattr(Executor, "run_job", lambda self, job: job.events.append("run"))
     keep_records_on_disk()
-    snakemake = FilePersistence(path=tmp_path / ".snakemake")
+    return FilePersistence(path=tmp_path / ".snakemake")
+
+
+@pytest.mark.parametrize("name", ["result.json", "a_long_name_" * 30])
+def test_snakemake_s_record_is_on_the_disk_before_its_mark_is_removed(events, snakemake, name):
     snakemake._mark_incomplete(name, None)
     mark = Path(snakemake._record_path(snakemake._incomplete_path, name))
     assert next(path for event, path, _ in events if event == "sync") == mark
@@ -71,3 +79,10 @@ def test_snakemake_s_record_is_on_the_disk_before_its_mark_is_removed(events, tm
     order = [(event, path) for event, path, content in events if content != b""]
     assert order.index(("sync", record)) < order.index(("sync", record.parent)) < order.index(("remove", mark))
     assert b'"measure"' in next(content for event, path, content in events if path == record)
+
+
+def test_a_job_is_marked_before_it_runs(snakemake):
+    events = []
+    job = SimpleNamespace(events=events, register=lambda: events.append("mark"))
+    Executor.run_job(None, job)
+    assert events == ["mark", "run"]

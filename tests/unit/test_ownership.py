@@ -8,10 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
+from snakemake.persistence.file import FilePersistence
 
 from isheep import ownership
-from isheep.ownership import Output, claim, claim_file, is_over, keeping, this_writer
-from isheep.records import InputError, publish, read_jsonl, write_json, write_jsonl
+from isheep.ownership import Output, claim_file, is_over, keeping, this_writer
+from isheep.records import InputError, claim, publish, read_jsonl, write_json, write_jsonl
 
 PAIRS = [
     {"id": f"base:{number}", "instruction": f"Name {number} fruits.", "input": "", "response": "…", "rejected_by": None}
@@ -154,3 +155,47 @@ def test_an_output_is_claimed_by_nobody_while_it_is_published(tmp_path):
     with keeping(output) as ours, open(claim_file(output)) as other:
         assert ours
         assert not ownership.try_lock(other)
+
+
+@pytest.fixture
+def snakemake(tmp_path, monkeypatch) -> FilePersistence:
+    monkeypatch.chdir(tmp_path)
+    return FilePersistence(path=Path(".snakemake"))
+
+
+@pytest.mark.parametrize("name", ["results/ledger.jsonl", "a_long_name_" * 10 + "/" + "a_long_name_" * 10])
+@pytest.mark.parametrize("seconds", [-3600, 3600])
+@pytest.mark.parametrize("is_recorded", [False, True])
+def test_what_snakemake_has_asked_for_again_is_not_claimed_any_more(snakemake, name, seconds, is_recorded):
+    """A job that was stopped before it could claim its output, and goes on when a later one has ended."""
+    output, asked = Output(name), time.time() + seconds
+    if is_recorded:
+        snakemake._io_write(snakemake._metadata_path, {"starttime": asked}, name)
+    else:
+        snakemake._mark_incomplete(name, None)
+        os.utime(snakemake._record_path(snakemake._incomplete_path, name), (asked, asked))
+    if seconds < 0:
+        claim(output)
+        write_json(output, {"version": 1})
+    else:
+        assert not ownership.claim(output)
+        with pytest.raises(InputError, match=LOST):
+            claim(output)
+        assert not claim_file(output).exists()
+    assert output.exists() == (seconds < 0)
+
+
+def test_a_job_that_was_asked_since_keeps_its_claim(snakemake):
+    output = Output("ledger.jsonl")
+    snakemake._mark_incomplete(str(output), None)
+    later = time.time() + 3600
+    os.utime(snakemake._record_path(snakemake._incomplete_path, str(output)), (later, later))
+    claim_file(output).write_text("1-1@elsewhere")
+    assert not ownership.claim(output)
+    assert claim_file(output).read_text() == "1-1@elsewhere"
+
+
+def test_a_torn_record_tells_nothing(snakemake):
+    output = Output("ledger.jsonl")
+    Path(snakemake._record_path(snakemake._metadata_path, str(output))).touch()
+    assert ownership.claim(output)
