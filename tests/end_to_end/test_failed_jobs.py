@@ -173,8 +173,8 @@ def by_a_missing_key(run: Disturbed, step: Step) -> None:
 
 
 def by_a_judge_that_dies(run: Disturbed, step: Step) -> None:
-    answered = len(run.server.answered)
-    run.server.fault = lambda prompt, times: "500" if len(run.server.answered) > answered + 1 else None
+    before = run.server.answered.total()
+    run.server.fault = lambda prompt, times: "500" if run.server.answered.total() > before + 1 else None
     assert run.workspace.snakemake(check=False).returncode == 1
     run.server.fault = lambda prompt, times: None
 
