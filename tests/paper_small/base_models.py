@@ -9,12 +9,16 @@ from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+from transformers.utils import logging
 
 MODEL = Path(__file__).parent / "model"
 """The weights that build_model.py made, with both architectures' special tokens."""
 RENAMED = {"<|endoftext|>": "<|end_of_text|>", "<|im_start|>": "<|start_header_id|>", "<|im_end|>": "<|eot_id|>"}
 """Qwen's special tokens by Llama's names."""
 OF_LLAMA_ALONE = ("<|begin_of_text|>", "<|end_header_id|>")
+
+
+logging.disable_progress_bar()
 
 
 def write_qwen(folder: Path, shard_size: str = "1GB") -> None:

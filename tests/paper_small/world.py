@@ -25,15 +25,19 @@ def write_world(folder: Path) -> None:
     """Write hub/models, hub/datasets, mirror/ and sources.yaml below `folder`."""
     world = World(ROOT / "config/demo/world.yaml")
     for model in models_of_the_paper():
-        place = folder / "hub/models" / model
-        if "Llama" in model:
-            base_models.write_llama(place)
-        else:
-            base_models.write_qwen(place, "1MB" if model == IN_SEVERAL_FILES else "1GB")
+        write_model(folder / "hub/models" / model, model)
     data_sets.write_data_sets(folder / "hub/datasets", world, subjects_of_mmlu())
     files.write_mirror(folder / "mirror", world)
     hub = yaml.safe_load((ROOT / "config/sources.yaml").read_text())["hub"]
     files.write_manifest(folder / "mirror", hub, folder / "sources.yaml")
+
+
+def write_model(place: Path, repository: str) -> None:
+    """Write one of the paper's models, in the form of its family."""
+    if "Llama" in repository:
+        base_models.write_llama(place)
+    else:
+        base_models.write_qwen(place, "1MB" if repository == IN_SEVERAL_FILES else "1GB")
 
 
 def models_of_the_paper() -> list[str]:
