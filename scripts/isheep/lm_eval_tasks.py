@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,15 +31,16 @@ def stay_offline(caches: str, nltk_data: str | None = None) -> None:
 
 
 def find_task(task: str, folders: list[str]):
-    """The lm-eval TaskManager that knows the task: from `folders` alone if it lies there, since listing the
-    thousands of tasks that come with lm-eval takes longer than measuring a small model.
+    """The lm-eval TaskManager that knows the task: of the folder it lies in alone, one of `folders` before lm-eval's
+    own, since listing the thousands of tasks that come with lm-eval takes longer than measuring a small model.
     """
     from lm_eval.tasks import TaskManager
 
-    if folders:
-        manager = TaskManager(include_path=folders, include_defaults=False)
-        if task in manager.all_tasks:
-            return manager
+    for places in (folders, _own_folders(task)):
+        if places:
+            manager = TaskManager(include_path=places, include_defaults=False)
+            if task in manager.all_tasks:
+                return manager
     manager = TaskManager(include_path=folders or None)
     if task not in manager.all_tasks:
         where = f", nor is it in {', '.join(folders)}" if folders else ""
@@ -47,6 +49,21 @@ def find_task(task: str, folders: list[str]):
             "own files under the key files (--task-files)."
         )
     return manager
+
+
+def _own_folders(task: str) -> list[str]:
+    """The folder of the one file of lm-eval's that defines a task or group of this name; none where that is not clear,
+    as for a task that a file defines by another key."""
+    import lm_eval.tasks
+
+    name = task.encode()
+    defined = re.compile(rb"^(?:task|group):\s*['\"]?" + re.escape(name) + rb"['\"]?\s*(?:#.*)?$", re.MULTILINE)
+    found = []
+    for path in Path(lm_eval.tasks.__file__).parent.rglob("*.yaml"):
+        content = path.read_bytes()
+        if name in content and defined.search(content):
+            found.append(str(path.parent))
+    return found if len(found) == 1 else []
 
 
 @contextmanager
