@@ -54,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs=2, default=(100_000, 1_000_000), help="two sizes of all files")
     parser.add_argument("--instructions", type=int, nargs=2, default=(100_000, 200_000), help="of select_instructions")
-    parser.add_argument("--records", type=int, nargs=2, default=(1000, 10_000), help="result records of 10 scores each")
+    parser.add_argument("--records", type=int, nargs=2, default=(500, 5000), help="result records of 10 scores each")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--part", choices=sorted(PARTS), help="run only this part, in this process, in --folder")
     parser.add_argument("--folder", type=Path, help="keep all files here, rather than in a temporary folder")
