@@ -78,7 +78,7 @@ rule judge_alpaca_eval:
         outputs=answers_to_judge("outputs.json"),
         published=published_judgments,
         reference=lambda wildcards: benchmark(wildcards).reference,
-        annotator=lambda wildcards: files_in(benchmark(wildcards).annotator),
+        annotator=lambda wildcards: annotator_files(benchmark(wildcards).annotator),
         judge=judge_weights_of_our_own,
     output:
         annotations=f"{SUBJECT}/benchmarks/{{benchmark}}/annotations.json",

@@ -12,6 +12,7 @@ import re
 import shlex
 from pathlib import Path
 
+from isheep.alpaca import annotator_files
 from isheep.config import JUDGED
 from isheep.config_file import check_files, load_config
 from isheep.digest import program_digest

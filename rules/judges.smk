@@ -128,8 +128,3 @@ def mt_bench_asking(wildcards):
             "retry-temperature": settings.retry_temperature,
         }
     )
-
-
-def files_in(folder):
-    """The files of a folder that is given in the configuration, in order."""
-    return sorted(str(path) for path in Path(folder).iterdir() if path.is_file())

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from isheep import program
 from isheep.alpaca import (
+    annotator_files,
     keep_package_offline,
     lacking_annotation,
     lacking_note,
@@ -84,11 +85,6 @@ def differences(annotations: list[dict], key: str, outputs: list[dict | None], w
     texts = [(row[key], output["output"]) for row, output in given if row["output_2"] is not None and output]
     count = sum(ours != theirs for ours, theirs in texts)
     return [f"{count} of {len(texts)} annotations compare another text than {what}."] if count else []
-
-
-def annotator_files(folder: Path) -> list[Path]:
-    """The files that say how the judge is asked."""
-    return sorted(path for path in folder.iterdir() if path.is_file())
 
 
 def usage_record(reference_file: Path, reference: list[dict], **others) -> dict:

@@ -7,7 +7,7 @@ import pandas
 from pydantic import TypeAdapter
 
 from isheep import program
-from isheep.csv_text import guarded_frame, restored_frame
+from isheep.csv_text import guarded_frame, read_frame
 from isheep.ownership import Output
 from isheep.published import load_published
 from isheep.records import publish
@@ -34,11 +34,6 @@ def main(arguments: argparse.Namespace) -> None:
         guarded_frame(numbers).to_csv(partial, index=False)
     write_sheet(sheet, arguments)
     print(f"{arguments.markdown}: {len(numbers)} rows")
-
-
-def read_frame(path: Path) -> pandas.DataFrame:
-    """Read a csv file of ours, its texts as they were before they were written."""
-    return restored_frame(pandas.read_csv(path))
 
 
 parser = argparse.ArgumentParser(description=__doc__)

@@ -60,7 +60,7 @@ def run_task(arguments: argparse.Namespace, open_model: Callable) -> dict:
     import lm_eval
 
     data: dict[str, str] = {}
-    manager = find_task(arguments.task, sorted({str(Path(file).parent) for file in arguments.task_files}))
+    manager = find_task(arguments.task, sorted({str(file.parent) for file in arguments.task_files}))
     with fetched_data(arguments.hub_data, data), seeded_scoring():
         tasks = load_without_download(manager, arguments.task)
         check_punkt(tasks)
@@ -161,8 +161,8 @@ def scores(task: str, aggregated: dict | None, samples: list[dict]) -> list[dict
         rows.append(
             {
                 "metric": metric if filtered == "none" else key,
-                "value": value,
-                "standard_error": error if isinstance(error, float) and not math.isnan(error) else None,
+                "value": value if math.isfinite(value) else None,
+                "standard_error": error if isinstance(error, float) and math.isfinite(error) else None,
                 "n": len(parts),
                 "n_valid": sum(part is not None and part == part for part in parts),
             }
@@ -184,7 +184,12 @@ def task_sha256(samples: list[dict]) -> str:
 shared = argparse.ArgumentParser(add_help=False)
 shared.add_argument("--task", required=True, help="lm-eval's name of the task or group")
 shared.add_argument(
-    "--task-files", action="extend", nargs="+", default=[], help="files of a task that does not come with lm-eval"
+    "--task-files",
+    type=Path,
+    action="extend",
+    nargs="+",
+    default=[],
+    help="files of a task that does not come with lm-eval",
 )
 shared.add_argument("--num-fewshot", type=int, help="worked examples before each question; default: the task's")
 shared.add_argument("--limit", type=int, help="only the first so many items")

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from pydantic import TypeAdapter
 
 from isheep import program
-from isheep.csv_text import restored_frame
+from isheep.csv_text import read_frame
 from isheep.figures import SweepFigure, SweepPoint, check_resolved
 from isheep.plotting import (
     add_figure_arguments,
@@ -33,7 +33,7 @@ def main(arguments: argparse.Namespace) -> None:
     points = TypeAdapter(list[SweepPoint]).validate_json(arguments.points)
     declared = [(point.x, iteration) for point in figure.points for iteration in figure.iterations]
     check_resolved("--points", declared, [(point.x, point.iteration) for point in points])
-    scores = restored_frame(pandas.read_csv(arguments.scores, dtype={"model": str, "checkpoint": str}))
+    scores = read_frame(arguments.scores)
     check_metrics(scores, figure, arguments.scores)
     numbers = sweep_numbers(scores, figure, points)
     with house_style():

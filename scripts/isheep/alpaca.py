@@ -15,9 +15,12 @@ from pydantic import Field
 from isheep.engine import Sampling
 from isheep.records import InputError, read_objects
 from isheep.settings import Settings
+from isheep.yaml_text import read_yaml
 
 REFERENCE_WINS, DRAW, MODEL_WINS = 1.0, 1.5, 2.0
 
+FROM_PACKAGE = "package:"
+"""How the name of a prompt begins that comes with alpaca-eval."""
 OLD_DRAW = 0
 """How early annotation files write a draw (alpaca_eval 0.6.6, metrics/helpers.py, replaces it too)."""
 
@@ -44,6 +47,17 @@ class AlpacaEvalSettings(Settings):
     """File df_gamed.csv of the data set tatsu-lab/alpaca_eval on the Hugging Face hub, from which the
     length-controlled win rate is fitted; null leaves that win rate out, with a note. Only for AlpacaEval 2's 805
     instructions, in their published order."""
+
+
+def annotator_files(folder: str | Path) -> list[Path]:
+    """Return the files that say how an annotator asks its judge: its configs.yaml, and its prompt where that is not one
+    of the package's own. Raises InputError for a folder without configs.yaml, or one that is not YAML."""
+    file = Path(folder) / "configs.yaml"
+    content = read_yaml(file)
+    settings = content.values() if isinstance(content, dict) else ()
+    templates = [entry.get("prompt_template") for entry in settings if isinstance(entry, dict)]
+    own = [name for name in templates if isinstance(name, str) and not name.startswith(FROM_PACKAGE)]
+    return [file, *(Path(os.path.normpath(file.parent / name)) for name in own)]
 
 
 def keep_package_offline() -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from isheep.alpaca import DRAW, MODEL_WINS, OLD_DRAW, REFERENCE_WINS
+from isheep.alpaca import DRAW, FROM_PACKAGE, MODEL_WINS, OLD_DRAW, REFERENCE_WINS
 from isheep.engine import Completion, Request, Sampling
 from isheep.journal import complete_with_journal
 from isheep.records import InputError
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from isheep.judges import Judge
 
-FROM_PACKAGE = "package:"
 PLACEHOLDERS = ("instruction", "output_1", "output_2")
 PLACEHOLDER = re.compile(r"{([^ \s]+?)}")
 """What alpaca-eval takes for a placeholder (alpaca_eval 0.6.6, utils.make_prompts)."""

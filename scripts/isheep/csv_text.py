@@ -8,10 +8,14 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas
 
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
 """How a text begins that needs the apostrophe. One that has some already gets one more, so that none is lost."""
+TEXT_COLUMNS = ("model", "recipe", "checkpoint", "previous", "benchmark", "metric", "method", "note")
+"""Of the csv files that programs read again: a model may be called 7, or NA."""
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 """A number, which is none of these formulas."""
 
@@ -34,6 +38,19 @@ def guarded_frame(frame: "pandas.DataFrame") -> "pandas.DataFrame":
 def restored_frame(frame: "pandas.DataFrame") -> "pandas.DataFrame":
     """Return a table that was read from a csv file, with its headings and texts as they were before."""
     return _with_texts(frame, restored)
+
+
+def read_frame(path: "str | Path") -> "pandas.DataFrame":
+    """Return a table of scores, tests or overlaps from its csv file: names are texts, whatever they look like, and in
+    the other columns what is empty is missing."""
+    import pandas
+
+    texts = [name for name in pandas.read_csv(path, nrows=0).columns if name in TEXT_COLUMNS]
+    numbers = [name for name in pandas.read_csv(path, nrows=0).columns if name not in TEXT_COLUMNS]
+    frame = pandas.read_csv(
+        path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values={name: [""] for name in numbers}
+    )
+    return restored_frame(frame)
 
 
 def _with_texts(frame: "pandas.DataFrame", change) -> "pandas.DataFrame":

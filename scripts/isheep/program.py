@@ -22,7 +22,9 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
         for path in _paths(arguments):
             if isinstance(path, ownership.Output):
                 claim(path)
+        read = _state_of_files(arguments)
         main(arguments)
+        _require_unchanged(read)
     except InputError as error:
         sys.exit(f"Error: {error}")
     except Exception as error:
@@ -34,8 +36,31 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
 
 
 def _paths(arguments: argparse.Namespace) -> list[Path]:
-    values = vars(arguments).values()
-    return [value for value in values if isinstance(value, Path)]
+    """The files and folders that the command line names."""
+    values = [value if isinstance(value, list) else [value] for value in vars(arguments).values()]
+    return [path for paths in values for path in paths if isinstance(path, Path)]
+
+
+def _state_of_files(arguments: argparse.Namespace) -> dict[Path, tuple[int, int, int]]:
+    """What tells the files that a program reads, and those in the folders that it reads, from later ones."""
+    read = [path for path in _paths(arguments) if not isinstance(path, ownership.Output)]
+    files = {file for path in read for file in (path.glob("[!.]*") if path.is_dir() else [path]) if file.is_file()}
+    return {file: _state(file) for file in files}
+
+
+def _state(file: Path) -> tuple[int, int, int]:
+    status = file.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _require_unchanged(read: dict[Path, tuple[int, int, int]]) -> None:
+    """Raise InputError for a file that was changed while the program ran.
+
+    The outputs, which Snakemake then removes, would count as made from the new one.
+    """
+    for file, state in read.items():
+        if not file.exists() or _state(file) != state:
+            raise InputError(f"{file}: it was changed while it was read; type the same command again.")
 
 
 def _end_on_full_disk(sentence: str) -> NoReturn:

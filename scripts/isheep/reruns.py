@@ -1,6 +1,8 @@
-"""What Snakemake does not make again by itself: an output that is gone, though what was made from it is still there."""
+"""What Snakemake does not make again by itself: an output that is gone, though what was made from it is still there;
+what was made from a file that was replaced by an older one."""
 
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from snakemake.dag import DAG
@@ -10,7 +12,8 @@ from snakemake.workflow import Workflow
 
 
 def make_missing_outputs_again(workflow: Workflow) -> None:
-    """Let this run make every output that its targets are made from, also one below which all results exist.
+    """Let this run make every output that its targets are made from, also one below which all results exist, and those
+    whose inputs were replaced by older files.
 
     Snakemake removes the outputs of a job that fails, and then takes an output that is missing in the middle for one
     that nobody needs any more. So the next run would leave the results below it as they are: those of earlier settings.
@@ -22,10 +25,12 @@ def make_missing_outputs_again(workflow: Workflow) -> None:
 
     async def check_incomplete_and_missing(self: DAG) -> None:
         await check(self)
+        checksums: dict[str, str | None] = {}
         for job in self.jobs:
             missing = [f async for f in job.missing_output(job.output) if not is_flagged(f, "temp")]
             if missing and await _is_used(self, job):
                 self.reason(job).missing_output.update(missing)
+            self.reason(job).updated_input.update([f async for f in _replaced_inputs(self, job, checksums)])
 
     DAG.check_incomplete = check_incomplete_and_missing
 
@@ -37,6 +42,25 @@ def name_outdated(workflow: Workflow, *folders: str) -> None:
         names = sorted({file.stem for file in left if file.parent == folder and file.exists()})
         if names:
             print(f"Not made again, and so out of date in {folder}: {', '.join(names)}.", file=sys.stderr)
+
+
+async def _replaced_inputs(dag: DAG, job: Job, checksums: dict[str, str | None]) -> AsyncIterator[str]:
+    """Yield the inputs that no job makes and that are others than those that a job's outputs were made from.
+
+    Snakemake looks at the checksum only of a file that is newer than the outputs: one that was copied or unpacked with
+    its old date would never be noticed. Like Snakemake's, this is for files up to its limit (1 MB).
+    """
+    made = {file for files in dag.dependencies[job].values() for file in files}
+    for file in job.input:
+        if file in made:
+            continue
+        recorded = dag.workflow.persistence.input_checksums(job, file) - {None}
+        if not recorded:
+            continue
+        if file not in checksums:
+            checksums[file] = await file.checksum(dag.max_checksum_file_size)
+        if checksums[file] is not None and recorded != {checksums[file]}:
+            yield file
 
 
 async def _is_used(dag: DAG, job: Job) -> bool:

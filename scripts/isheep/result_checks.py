@@ -89,16 +89,17 @@ def _check_who_answered(path: str | Path, record: ResultRecord, where: Mapping, 
     """Raise InputError unless the checkpoint that lies there is the one that answered, and is made as configured."""
     model, checkpoint = str(where["model"]), str(where["checkpoint"])
     home = Path(configured.results, model, *([] if checkpoint == "base" else [f"seed{where['seed']}", checkpoint]))
-    folder = home / ("adapter" if (home / "adapter").exists() else "weights")
+    recipe = configured.recipes.get(checkpoint.partition("/")[0])
+    # By the recipe: an adapter of an earlier one may lie beside full weights.
+    folder = home / ("adapter" if recipe and recipe["training"]["settings"]["method"] == "lora" else "weights")
     answered, there = record.answered_by["engine"], read_identity(folder)
     if there not in (answered["checkpoint"], answered.get("merged_from")):
         raise InputError(
             f"{path}: {_named(where)}: the checkpoint {answered['checkpoint'][:12]} answered, but {folder} holds "
             f"{there[:12]}; {AGAIN}."
         )
-    if checkpoint != "base":
-        recipe = checkpoint.partition("/")[0]
-        _check_checkpoint(folder, configured.recipes[recipe], configured.system_prompts[model])
+    if recipe:
+        _check_checkpoint(folder, recipe, configured.system_prompts[model])
 
 
 def _check_checkpoint(folder: Path, recipe: dict[str, dict], system_prompt: str | None) -> None:

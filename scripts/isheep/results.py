@@ -116,7 +116,7 @@ def write_result(
     made_from = {"settings": arguments.settings, "files": dict(files) | files_read([*read, arguments.items])}
     content = json.loads(json.dumps({"schema_version": SCHEMA_VERSION, **record, "made_from": made_from}))
     content["sha256"] = _checksum(content)
-    ResultRecord.model_validate(content)
+    _validated(arguments.result, content)
     write_json(arguments.result, content)
 
 
@@ -128,12 +128,7 @@ def read_result(path: str | Path) -> ResultRecord:
     if version != SCHEMA_VERSION:
         found = "no schema_version" if version is None else f"schema_version {version}"
         raise InputError(f"{path}: it has {found}, but this version of the project reads {SCHEMA_VERSION}; {AGAIN}.")
-    try:
-        record = ResultRecord.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise InputError(f"{path}: {key or 'the record'}: {first['msg']}; {AGAIN}.") from None
+    record = _validated(path, content)
     found = _checksum(content)
     if found != record.sha256:
         raise InputError(
@@ -141,6 +136,15 @@ def read_result(path: str | Path) -> ResultRecord:
             f"{found[:12]}); {AGAIN}."
         )
     return record
+
+
+def _validated(path: str | Path, content: dict) -> ResultRecord:
+    try:
+        return ResultRecord.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise InputError(f"{path}: {key or 'the record'}: {first['msg']}; {AGAIN}.") from None
 
 
 def _checksum(content: dict) -> str:

@@ -1,5 +1,6 @@
 """A base model of one's own: what it is made of is followed."""
 
+import os
 import shutil
 
 import pytest
@@ -31,7 +32,10 @@ def workspace(tmp_path_factory) -> Workspace:
     [("own template.jinja", "{%", "{%  "), ("own model/config.json", "{", "{ ")],
     ids=["chat template", "configuration"],
 )
-def test_a_changed_file_of_the_model_makes_it_anew(workspace, file, old, new):
+@pytest.mark.parametrize("date", [None, 1_600_000_000], ids=["now", "with an old date"])
+def test_a_changed_file_of_the_model_makes_it_anew(workspace, file, old, new, date):
     assert workspace.jobs(WEIGHTS) == {}
     with workspace.changed(file, old, new):
+        if date:  # as one that is unpacked, or copied with its date
+            os.utime(workspace.folder / file, (date, date))
         assert workspace.jobs(WEIGHTS) == {"base_from_folder": {"demo/weights"}}

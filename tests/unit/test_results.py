@@ -1,6 +1,7 @@
 """A result record that does not fit what lies there, or what is configured, is refused, never shown."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from isheep.results import read_result
 from made_up_results import write_made_up_result
 
 WHERE = {"model": "m", "seed": 1, "checkpoint": "one_base/iter1", "benchmark": "chat"}
+LORA = {"epochs": 2, "method": "lora"}
 RECIPE = {
     "selection": {"method": {"threshold": 8}, "instructions": 2},
-    "training": {"settings": {"epochs": 2}, "separator": ""},
+    "training": {"settings": LORA, "separator": ""},
 }
 CONFIGURED = Configured(
     results="results/x",
@@ -99,8 +101,12 @@ def test_a_result_of_other_settings_is_refused_with_both_values(home, part, now,
     ("part", "now", "named"),
     [
         ("selection", {"method": {"threshold": 5}, "instructions": 2}, ("selection.json", "method.threshold 8, but 5")),
-        ("training", {"settings": {"epochs": 3}, "separator": ""}, ("training.json", "settings.epochs 2, but 3")),
-        ("training", {"settings": {"epochs": 2}, "separator": " "}, ("training.json", 'separator "", but " "')),
+        (
+            "training",
+            {"settings": LORA | {"epochs": 3}, "separator": ""},
+            ("training.json", "settings.epochs 2, but 3"),
+        ),
+        ("training", {"settings": LORA, "separator": " "}, ("training.json", 'separator "", but " "')),
     ],
 )
 def test_a_checkpoint_of_another_recipe_is_refused(home, part, now, named):
@@ -115,6 +121,16 @@ def test_a_result_of_another_checkpoint_than_the_one_there_is_refused(home):
 def test_merged_weights_are_known_by_their_adapter(home):
     write_record(answered_by={"engine": {"checkpoint": "d" * 64, "merged_from": IDENTITY}})
     check_result(RESULT, WHERE, CONFIGURED)
+
+
+def test_an_adapter_that_an_earlier_recipe_left_is_not_the_checkpoint(home):
+    full = RECIPE | {"training": {"settings": LORA | {"method": "full"}, "separator": ""}}
+    shutil.copytree(HOME / "adapter", HOME / "weights")
+    write_json(HOME / "weights" / IDENTITY_FILE, {"sha256": "e" * 64})
+    trained = json.loads((HOME / "weights/training.json").read_text())
+    write_json(HOME / "weights/training.json", trained | full["training"])
+    write_record(answered_by={"engine": {"checkpoint": "e" * 64}})
+    check_result(RESULT, WHERE, CONFIGURED.model_copy(update={"recipes": {"one_base": full}}))
 
 
 def test_a_checkpoint_that_is_gone_is_refused(home):
@@ -154,6 +170,11 @@ def test_a_record_of_another_schema_is_refused_with_file_and_key(home, change, n
     with pytest.raises(InputError, match=r"result\.json") as error:
         read_result(RESULT)
     assert named in str(error.value)
+
+
+def test_a_value_that_is_no_number_is_not_written(home):
+    with pytest.raises(InputError, match=r"scores.0.value: .*nan is no number"):
+        write_made_up_result(RESULT.with_name("items.jsonl"), [{"metric": "win_rate", "value": float("nan")}])
 
 
 def test_a_part_of_the_configuration_is_that_of_its_results_alone():
