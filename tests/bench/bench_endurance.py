@@ -53,7 +53,7 @@ class Run(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs=2, default=(100_000, 1_000_000), help="two sizes of all files")
-    parser.add_argument("--instructions", type=int, nargs=2, default=(100_000, 200_000), help="of select_instructions")
+    parser.add_argument("--instructions", type=int, nargs=2, default=(50_000, 100_000), help="that are kept")
     parser.add_argument("--records", type=int, nargs=2, default=(500, 5000), help="result records of 10 scores each")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--part", choices=sorted(PARTS), help="run only this part, in this process, in --folder")
@@ -84,8 +84,8 @@ def report(arguments: argparse.Namespace, folder: Path) -> None:
     exponent = math.log(selected[1].seconds / selected[0].seconds) / math.log(large / small)
     million = selected[1].seconds * (1_000_000 / large) ** exponent
     print(
-        f"select_instructions.py: seconds grew as rows to the power of {exponent:.2f}; 1,000,000 rows, extrapolated by "
-        f"that power and not run: {million / 3600:.1f} h"
+        f"select_instructions.py: seconds grew as rows to the power of {exponent:.2f}; 1,000,000 instructions, "
+        f"extrapolated by that power and not run: {million / 3600:.1f} h"
     )
 
 
@@ -169,15 +169,15 @@ def tabulate(folder: Path, records: int, seed: int) -> dict[str, Run]:
 
 
 def select(folder: Path, rows: int, seed: int) -> Run:
-    """Let select_instructions.py keep 85 of 100 candidates, as long as there are new ones."""
+    """Let select_instructions.py keep so many instructions of half as many candidates again."""
     folder.mkdir(parents=True)
-    part("continuations", folder, rows, seed)
+    part("continuations", folder, rows * 3 // 2, seed)
     return run(
         "select_instructions.py",
         folder,
         "--continuations continuations.jsonl --demonstrations 1 --name base:0",
         "--count",
-        str(rows * 85 // 100),
+        str(rows),
         "--filters {} --instructions kept.jsonl --rejected rejected.jsonl --seed-tasks",
         str(ROOT / "config/demo/seed_tasks.jsonl"),
     )
