@@ -71,7 +71,7 @@ def main() -> None:
 def report(arguments: argparse.Namespace, folder: Path) -> None:
     """Print the table: a line a program."""
     sizes = "".join(f"{'rows':>{width}}{'seconds':>9}{'MiB':>7}" for width in (10, 11))
-    print(f"{'':<34}{sizes}{'MiB/100k':>10}{'seconds':>10}")
+    print(f"{'':<34}{sizes}{'MiB/100k':>10}{'time ratio':>12}")
     measured = [measure(folder / str(rows), rows, arguments.seed) for rows in arguments.rows]
     for name in measured[0]:
         print_line(name, arguments.rows, [runs[name] for runs in measured])
@@ -96,7 +96,7 @@ def print_line(name: str, rows: tuple[int, int], runs: list[Run]) -> None:
         f"{count:>{width},}{run.seconds:>9.1f}{run.peak:>7.0f}"
         for width, count, run in zip((10, 11), rows, runs, strict=True)
     )
-    print(f"{name:<34}{sizes}{growth:>10.1f}{runs[1].seconds / runs[0].seconds:>10.1f}", flush=True)
+    print(f"{name:<34}{sizes}{growth:>10.1f}{runs[1].seconds / runs[0].seconds:>12.1f}", flush=True)
 
 
 def measure(folder: Path, rows: int, seed: int) -> dict[str, Run]:
