@@ -53,7 +53,7 @@ class Run(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs=2, default=(100_000, 1_000_000), help="two sizes of all files")
-    parser.add_argument("--instructions", type=int, nargs=2, default=(100_000, 200_000), help="of select_instructions")
+    parser.add_argument("--instructions", type=int, nargs=2, default=(50_000, 100_000), help="that are kept")
     parser.add_argument("--records", type=int, nargs=2, default=(500, 5000), help="result records of 10 scores each")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--part", choices=sorted(PARTS), help="run only this part, in this process, in --folder")
@@ -71,7 +71,7 @@ def main() -> None:
 def report(arguments: argparse.Namespace, folder: Path) -> None:
     """Print the table: a line a program."""
     sizes = "".join(f"{'rows':>{width}}{'seconds':>9}{'MiB':>7}" for width in (10, 11))
-    print(f"{'':<34}{sizes}{'MiB/100k':>10}{'seconds':>10}")
+    print(f"{'':<34}{sizes}{'MiB/100k':>10}{'time ratio':>12}")
     measured = [measure(folder / str(rows), rows, arguments.seed) for rows in arguments.rows]
     for name in measured[0]:
         print_line(name, arguments.rows, [runs[name] for runs in measured])
@@ -84,8 +84,8 @@ def report(arguments: argparse.Namespace, folder: Path) -> None:
     exponent = math.log(selected[1].seconds / selected[0].seconds) / math.log(large / small)
     million = selected[1].seconds * (1_000_000 / large) ** exponent
     print(
-        f"select_instructions.py: seconds grew as rows to the power of {exponent:.2f}; 1,000,000 rows, extrapolated by "
-        f"that power and not run: {million / 3600:.1f} h"
+        f"select_instructions.py: seconds grew as rows to the power of {exponent:.2f}; 1,000,000 instructions, "
+        f"extrapolated by that power and not run: {million / 3600:.1f} h"
     )
 
 
@@ -96,7 +96,7 @@ def print_line(name: str, rows: tuple[int, int], runs: list[Run]) -> None:
         f"{count:>{width},}{run.seconds:>9.1f}{run.peak:>7.0f}"
         for width, count, run in zip((10, 11), rows, runs, strict=True)
     )
-    print(f"{name:<34}{sizes}{growth:>10.1f}{runs[1].seconds / runs[0].seconds:>10.1f}", flush=True)
+    print(f"{name:<34}{sizes}{growth:>10.1f}{runs[1].seconds / runs[0].seconds:>12.1f}", flush=True)
 
 
 def measure(folder: Path, rows: int, seed: int) -> dict[str, Run]:
@@ -169,15 +169,15 @@ def tabulate(folder: Path, records: int, seed: int) -> dict[str, Run]:
 
 
 def select(folder: Path, rows: int, seed: int) -> Run:
-    """Let select_instructions.py keep 85 of 100 candidates, as long as there are new ones."""
+    """Let select_instructions.py keep so many instructions of half as many candidates again."""
     folder.mkdir(parents=True)
-    part("continuations", folder, rows, seed)
+    part("continuations", folder, rows * 3 // 2, seed)
     return run(
         "select_instructions.py",
         folder,
         "--continuations continuations.jsonl --demonstrations 1 --name base:0",
         "--count",
-        str(rows * 85 // 100),
+        str(rows),
         "--filters {} --instructions kept.jsonl --rejected rejected.jsonl --seed-tasks",
         str(ROOT / "config/demo/seed_tasks.jsonl"),
     )
