@@ -76,7 +76,10 @@ def bootstrap_p(differences: Sequence[float], seed: int) -> float:
 
     differences: one total for each item. A resample draws as many items as there are, with replacement; its mean over
     parts has the sign of its total, so the number of parts plays no role. Items of equal difference are drawn together,
-    by the multinomial distribution of how often each difference comes up. At most 1, at least 1 / (RESAMPLES + 1).
+    by the multinomial distribution of how often each difference comes up. At most 1, at least 1 / (RESAMPLES + 1), and
+    at least the smallest p-value that any paired test has for so few items that differ: that all of them differ in the
+    same direction has the probability 2 / 2^items by chance (Fisher 1935, section 21). Resamples of a single item know
+    no chance.
     """
     import numpy
 
@@ -89,4 +92,5 @@ def bootstrap_p(differences: Sequence[float], seed: int) -> float:
         below += int((totals <= ROUNDING * n).sum())
         above += int((totals >= -ROUNDING * n).sum())
         done += size
-    return min(1.0, max(2 * min(below, above) / RESAMPLES, 1 / (RESAMPLES + 1)))
+    differing = int(frequency[numpy.abs(distinct) > ROUNDING].sum())
+    return min(1.0, max(2 * min(below, above) / RESAMPLES, 1 / (RESAMPLES + 1), 2.0 ** (1 - differing)))

@@ -41,6 +41,13 @@ def test_the_bootstrap_is_never_zero_nor_above_one():
     assert bootstrap_p([0.1, 0.2, -0.3], 1) == 1.0, "resamples that cancel lie on both sides"
 
 
+@pytest.mark.parametrize("items", [1, 2, 5])
+def test_a_few_items_are_no_evidence_even_where_all_differ_alike(items):
+    assert bootstrap_p([3.0] * items, 1) == bootstrap_p([-3.0] * items, 1) == 2 / 2**items > 0.05
+    assert bootstrap_p([3.0] * items + [0.0] * 20, 1) >= 2 / 2**items, "items that do not differ say nothing"
+    assert bootstrap_p([3.0] * 6, 1) == 2 / 2**6
+
+
 def test_the_same_seed_gives_the_same_p():
     differences = [0.31, -0.4, 0.05, 0.4, -0.3, 0.22, -0.1] * 9
     assert bootstrap_p(differences, 3) == bootstrap_p(differences, 3) != bootstrap_p(differences, 4)
