@@ -5,6 +5,7 @@
 #   snakemake --cores 2 --config ...                        single keys, on top
 #
 # Files are included in the order in which the loop runs.
+import atexit
 import sys
 
 sys.path.insert(0, f"{workflow.basedir}/scripts")
@@ -22,6 +23,8 @@ make_missing_outputs_again(workflow)
 if workflow.is_main_process:
     name_lock_owners()
     remove_leftovers("results")
+    # At the exit, since Snakemake may be what has no room to write.
+    atexit.register(explain_full_disk, "results", ".snakemake")
 
 if not workflow.config_settings.configfiles:
 
@@ -109,11 +112,11 @@ onstart:
 
 
 onsuccess:
+    atexit.unregister(explain_full_disk)
     remove_leftovers("results")
 
 
 onerror:
-    explain_full_disk("results", ".snakemake")
     explain_ended_jobs()
     name_outdated(workflow, f"{RESULTS}/tables", f"{RESULTS}/figures")
     remove_leftovers("results")

@@ -42,7 +42,7 @@ def full_disk(paths: Iterable[Path]) -> str:
 
 
 def explain_full_disk(*paths: str) -> None:
-    """Print the sentence, after a failed run, where a path's disk has too little space even for a log."""
+    """Print the sentence, where a run has failed, where a path's disk has too little space even for a log."""
     there = [Path(path) for path in paths if os.path.exists(path)]
     if any(shutil.disk_usage(path).free < TOO_LITTLE for path in there):
         print(f"Error: {full_disk(there)}", file=sys.stderr)

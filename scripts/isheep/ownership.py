@@ -71,13 +71,9 @@ def is_asked_since(output: Path, now: float) -> bool:
 
     now: the time in seconds as the clock has it that marks files, which may not be the one of this machine.
     """
-    asked = []
-    with suppress(FileNotFoundError):
-        asked.append(_kept("incomplete", output).stat().st_mtime)
-    with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
-        asked.append(float(json.loads(_kept("metadata", output).read_text(encoding="utf-8"))["starttime"]))
+    asked = _last_asked(output)
     age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(_start_of(os.getpid())) / os.sysconf("SC_CLK_TCK")
-    return any(now - moment < age - SECONDS_TO_MARK for moment in asked)
+    return asked is not None and now - asked < age - SECONDS_TO_MARK
 
 
 @contextmanager
@@ -163,6 +159,15 @@ def _claim_of(output: Path, mode: str) -> TextIO | None:
             return None
         if file is not None:
             return file
+
+
+def _last_asked(output: Path) -> float | None:
+    """When Snakemake marked an output, for a job that has not ended, or else for the one that made it."""
+    with suppress(FileNotFoundError):
+        return _kept("incomplete", output).stat().st_mtime
+    with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+        return float(json.loads(_kept("metadata", output).read_text(encoding="utf-8"))["starttime"])
+    return None
 
 
 def _kept(kind: str, output: Path) -> Path:

@@ -199,3 +199,12 @@ def test_a_torn_record_tells_nothing(snakemake):
     output = Output("ledger.jsonl")
     Path(snakemake._record_path(snakemake._metadata_path, str(output))).touch()
     assert ownership.claim(output)
+
+
+def test_a_mark_says_more_than_a_record_that_a_wrong_clock_has_made(snakemake):
+    output = Output("ledger.jsonl")
+    snakemake._io_write(snakemake._metadata_path, {"starttime": time.time() + 3600}, str(output))
+    snakemake._mark_incomplete(str(output), None)
+    began = time.time() - 3600
+    os.utime(snakemake._record_path(snakemake._incomplete_path, str(output)), (began, began))
+    assert ownership.claim(output)
