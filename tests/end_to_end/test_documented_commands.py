@@ -79,6 +79,8 @@ PLANNED = {
     "make test": Planned("-n", "Makefile", "pytest --numprocesses"),
     "make replicates": Planned("-n", *LOOP),
     "make matrix": Planned("-n", "tests/unit/test_matrix.py", "demo_matrix"),
+    "make paper-small": Planned("-n", "tests/end_to_end/test_paper_small.py", "PaperInMiniature"),
+    "make test-power-cut": Planned("-n", "tests/power_cut/test_power_cut.py", "power cut"),
     "make bench": Planned("-n", "tests/bench/bench_graph.py", "__main__"),
     "make test-cluster": Planned("-n", "tests/cluster/conftest.py", "ISHEEP_CLUSTER"),
     "make test-environments": Planned("-n", "tests/environments/test_every_stage.py", "ISHEEP_ENVIRONMENTS"),
