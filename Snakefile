@@ -15,7 +15,7 @@ from isheep.disk_space import explain_full_disk
 from isheep.journal import remove_leftovers
 from isheep.kept_records import keep_records_on_disk
 from isheep.locks import name_lock_owners
-from isheep.reruns import make_missing_outputs_again, name_outdated
+from isheep.reruns import make_missing_outputs_again, name_outdated, name_undeclared
 
 prepare_for_cluster(workflow)
 keep_records_on_disk()
@@ -113,6 +113,8 @@ onstart:
 
 onsuccess:
     atexit.unregister(explain_full_disk)
+    name_undeclared(f"{RESULTS}/tables", [*TABLES, "scores"])
+    name_undeclared(f"{RESULTS}/figures", CONFIG.figures)
     remove_leftovers("results")
 
 

@@ -2,9 +2,10 @@
 what was made from a file that was replaced by an older one."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
+import snakemake.api  # noqa: F401  before its parts, which need one another
 from snakemake.dag import DAG
 from snakemake.io import is_flagged
 from snakemake.jobs import Job
@@ -42,6 +43,16 @@ def name_outdated(workflow: Workflow, *folders: str) -> None:
         names = sorted({file.stem for file in left if file.parent == folder and file.exists()})
         if names:
             print(f"Not made again, and so out of date in {folder}: {', '.join(names)}.", file=sys.stderr)
+
+
+def name_undeclared(folder: str, names: Iterable[str]) -> None:
+    """Say which tables or figures lie in their folder though the configuration has them no more."""
+    left = sorted({path.stem for path in Path(folder).glob("*.csv")} - set(names))
+    if left:
+        print(
+            f"In {folder}, but in the configuration no more, and so never made again: {', '.join(left)}.",
+            file=sys.stderr,
+        )
 
 
 async def _replaced_inputs(dag: DAG, job: Job, checksums: dict[str, str | None]) -> AsyncIterator[str]:
