@@ -28,7 +28,8 @@ def test_the_paper_is_fetched_and_runs(cluster, tmp_path):
     with paper.served():
         site.variables = paper.variables
         fetched = site.run("prefetch", *CONFIGURATION)
-        site.variables = paper.variables | {"HF_HUB_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:9"}
+        paper.go_offline()
+        site.variables = paper.variables
         said = site.run(*TARGETS, *CONFIGURATION)
         assert "Nothing to be done" in site.run(*TARGETS, *CONFIGURATION)
     assert finished(fetched) == {"fetch_file", "fetch_hub", "prefetch"}

@@ -20,6 +20,7 @@ def finished(sandbox, tmp_path_factory) -> PaperInMiniature:
     with paper.served() as hub:
         said = paper.snakemake("prefetch").stderr
         paper.asked_of_the_hub = list(hub.asked)
+        paper.go_offline()
         said += paper.snakemake().stderr
         assert paper.jobs() == {}
     paper.rules = set(re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)", said, flags=re.MULTILINE))

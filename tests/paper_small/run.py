@@ -22,6 +22,7 @@ def main(arguments: argparse.Namespace) -> None:
     paper = PaperInMiniature(arguments.folder)
     with paper.served(JUDGE_PORT):
         run(paper, arguments, "prefetch")
+        paper.go_offline()
         run(paper, arguments, "all", "--keep-going")
         show(paper, "results/paper")
         if importlib.util.find_spec("vllm") is None:

@@ -17,6 +17,8 @@ from workspace import PARTS, ROOT, Workspace
 HERE = Path(__file__).parent
 GATED = frozenset({"Idavidrein/gpqa", "meta-llama/Meta-Llama-3-70B"})
 TOKEN, KEY = "a-token-of-the-test", "a-key-of-the-test"
+NOWHERE = "http://127.0.0.1:9"
+"""An address at which nothing answers."""
 IN_SEVERAL_FILES = "Qwen/Qwen1.5-72B"
 """A model whose weights do not lie in one file."""
 
@@ -75,12 +77,12 @@ class PaperInMiniature(Workspace):
         if not (folder / "world/sources.yaml").exists():
             write_world(folder / "world")
         self.variables: dict[str, str] = {}
-        self._name_judge("http://127.0.0.1:9/v1")
+        self._name_judge(f"{NOWHERE}/v1")
 
     @contextmanager
     def served(self, judge_port: int = 0) -> Iterator[HubServer]:
         """Start a hub and a judge, and let the configuration and the environment name them, for the length of a
-        block."""
+        block; the hub until `go_offline` is called."""
         with ExitStack() as stack:
             judging = stack.enter_context(JudgeServer(judge, key=KEY, port=judge_port))
             hub = stack.enter_context(HubServer(self.folder / "world/hub", GATED, TOKEN))
@@ -88,6 +90,10 @@ class PaperInMiniature(Workspace):
             self.variables = {"OPENAI_API_KEY": KEY, "HF_ENDPOINT": hub.url, "HF_TOKEN": TOKEN, "HF_HUB_OFFLINE": "0"}
             yield hub
         self.variables = {}
+
+    def go_offline(self) -> None:
+        """From now on let no job find the hub: all has been fetched."""
+        self.variables |= {"HF_HUB_OFFLINE": "1", "HF_ENDPOINT": NOWHERE}
 
     def environment(self) -> dict[str, str]:
         """That of every workspace, and where the servers are."""
