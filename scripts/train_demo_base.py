@@ -37,11 +37,20 @@ def main(arguments: argparse.Namespace) -> None:
 
     model = Qwen2ForCausalLM(model_config(tokenizer))
     print(f"{model.num_parameters()} parameters", flush=True)
-    optimizers, schedulers = make_optimizers(model, arguments.steps)
     batches = iterate_batches(encoded, arguments.rows, arguments.length, arguments.seed)
-    log, start = [], time.monotonic()
-    for step in range(1, (arguments.stop_after_steps or arguments.steps) + 1):
+    log = train(model, batches, arguments.steps, arguments.stop_after_steps)
+    save(model, tokenizer, log, arguments.output)
+
+
+def train(
+    model: Qwen2ForCausalLM, batches: Iterator[dict[str, torch.Tensor]], steps: int, stop_after: int | None = None
+) -> list[dict]:
+    """Train all weights for so many steps, or the first `stop_after` of them; return the losses."""
+    optimizers, schedulers = make_optimizers(model, steps)
+    log, start, seen = [], time.monotonic(), 0
+    for step in range(1, (stop_after or steps) + 1):
         batch = next(batches)
+        seen += batch["labels"].numel()
         loss = model(**batch, use_cache=False).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -51,13 +60,13 @@ def main(arguments: argparse.Namespace) -> None:
             optimizer.zero_grad()
         if step % LOG_EVERY == 0:
             log.append({"step": step, "loss": round(loss.item(), 4)})
-            rate = step * batch["labels"].numel() / (time.monotonic() - start)
-            print(f"step {step}/{arguments.steps} loss {loss.item():.3f} {rate:.0f} tokens/s", flush=True)
-    save(model, tokenizer, log, arguments.output)
+            rate = seen / (time.monotonic() - start)
+            print(f"step {step}/{steps} loss {loss.item():.3f} {rate:.0f} tokens/s", flush=True)
+    return log
 
 
-def model_config(tokenizer) -> Qwen2Config:
-    """Return the architecture of the demo's base model."""
+def model_config(tokenizer, positions: int = 1024) -> Qwen2Config:
+    """Return the architecture of the demo's base model. positions: the most tokens of a text."""
     return Qwen2Config(
         vocab_size=len(tokenizer),
         hidden_size=128,
@@ -65,7 +74,7 @@ def model_config(tokenizer) -> Qwen2Config:
         num_hidden_layers=4,
         num_attention_heads=4,
         num_key_value_heads=4,
-        max_position_embeddings=1024,
+        max_position_embeddings=positions,
         tie_word_embeddings=True,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,

@@ -45,12 +45,10 @@ def read_frame(path: "str | Path") -> "pandas.DataFrame":
     the other columns what is empty is missing."""
     import pandas
 
-    texts = [name for name in pandas.read_csv(path, nrows=0).columns if name in TEXT_COLUMNS]
-    numbers = [name for name in pandas.read_csv(path, nrows=0).columns if name not in TEXT_COLUMNS]
-    frame = pandas.read_csv(
-        path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values={name: [""] for name in numbers}
-    )
-    return restored_frame(frame)
+    names = pandas.read_csv(path, nrows=0).columns
+    texts = {name: str for name in names if name in TEXT_COLUMNS}
+    numbers = {name: [""] for name in names if name not in TEXT_COLUMNS}
+    return restored_frame(pandas.read_csv(path, dtype=texts, keep_default_na=False, na_values=numbers))
 
 
 def _with_texts(frame: "pandas.DataFrame", change) -> "pandas.DataFrame":

@@ -82,9 +82,9 @@ def read_identity(folder: Path) -> str:
 def checkpoint_identity(folder: Path) -> dict[str, str]:
     """What a record says of the checkpoint in a folder: `checkpoint`, its sha256, and of merged weights `merged_from`,
     that of the adapter. Raises InputError as `read_identity` does."""
-    content = _content(folder)
+    content = _content(folder, "sha256")
     merged = {"merged_from": content["merged_from"]} if "merged_from" in content else {}
-    return {"checkpoint": _read(folder, "sha256")} | merged
+    return {"checkpoint": content["sha256"]} | merged
 
 
 def is_adapter(folder: Path) -> bool:
@@ -123,19 +123,17 @@ def require_base(adapter: Path, weights: Path) -> None:
 
 
 def _read(folder: Path, key: str) -> str:
-    content = _content(folder)
-    if key not in content:
-        raise InputError(
-            f'{Path(folder) / IDENTITY_FILE} is not of the form {{"{key}": …}}; make the checkpoint again.'
-        )
-    return content[key]
+    return _content(folder, key)[key]
 
 
-def _content(folder: Path) -> dict:
+def _content(folder: Path, key: str) -> dict:
     path = Path(folder) / IDENTITY_FILE
     if not path.exists():
         raise InputError(
             f"{path} is missing: the rule that makes a checkpoint writes it last (isheep.identity.write_identity); "
             "make the checkpoint again."
         )
-    return read_object(path)
+    content = read_object(path)
+    if key not in content:
+        raise InputError(f'{path} is not of the form {{"{key}": …}}; make the checkpoint again.')
+    return content

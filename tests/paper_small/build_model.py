@@ -8,17 +8,16 @@ A Qwen2-architecture model of one million parameters, trained as the demo's, on 
 import argparse
 import json
 import random
-import time
 from collections.abc import Iterator
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
+from transformers import Qwen2ForCausalLM, Qwen2Tokenizer
 
 from isheep import program
 from isheep.demo_world import World
 from paper_small.documents import BEGINNING, Writer
-from train_demo_base import LOG_EVERY, make_optimizers, save
+from train_demo_base import model_config, save, train
 from workspace import ROOT
 
 VOCABULARY = 1280
@@ -38,8 +37,8 @@ def main(arguments: argparse.Namespace) -> None:
     encoded = [[*ids, tokenizer.eos_token_id] for ids in tokenizer(texts)["input_ids"]]
     lengths = [len(ids) for ids in encoded]
     print(f"{len(encoded)} documents, {sum(lengths)} tokens, the longest {max(lengths)}", flush=True)
-    model = Qwen2ForCausalLM(model_config(tokenizer))
-    log = train(model, encoded, arguments)
+    model = Qwen2ForCausalLM(model_config(tokenizer, POSITIONS))
+    log = train(model, batches_of_alike_lengths(encoded, arguments.tokens, arguments.seed), arguments.steps)
     save(model, tokenizer, log, arguments.output)
 
 
@@ -75,45 +74,6 @@ def without(text: str, tokens: list[str]) -> str:
 
 def merges_of(tokenizer: Tokenizer) -> list[list[str]]:
     return json.loads(tokenizer.to_str())["model"]["merges"]
-
-
-def model_config(tokenizer: Qwen2Tokenizer) -> Qwen2Config:
-    """The demo's architecture, with more positions."""
-    return Qwen2Config(
-        vocab_size=VOCABULARY,
-        hidden_size=128,
-        intermediate_size=384,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        max_position_embeddings=POSITIONS,
-        tie_word_embeddings=True,
-        bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-
-
-def train(model: Qwen2ForCausalLM, encoded: list[list[int]], arguments: argparse.Namespace) -> list[dict]:
-    """Train all weights, and return the losses."""
-    optimizers, schedulers = make_optimizers(model, arguments.steps)
-    batches = batches_of_alike_lengths(encoded, arguments.tokens, arguments.seed)
-    log, start, seen = [], time.monotonic(), 0
-    for step in range(1, arguments.steps + 1):
-        batch = next(batches)
-        seen += batch["labels"].numel()
-        loss = model(**batch, use_cache=False).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer, scheduler in zip(optimizers, schedulers, strict=True):
-            optimizer.step()
-            scheduler.step()
-            optimizer.zero_grad()
-        if step % LOG_EVERY == 0:
-            log.append({"step": step, "loss": round(loss.item(), 4)})
-            rate = seen / (time.monotonic() - start)
-            print(f"step {step}/{arguments.steps} loss {loss.item():.3f} {rate:.0f} tokens/s", flush=True)
-    return log
 
 
 def batches_of_alike_lengths(encoded: list[list[int]], tokens: int, seed: int) -> Iterator[dict[str, torch.Tensor]]:
