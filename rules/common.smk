@@ -146,7 +146,7 @@ def job_seed(stage):
 
 
 ENGINE_ENVIRONMENT = f"../envs/{CONFIG.engine.kind}.yaml"
-ENGINE = CONFIG.engine.model_dump_json()
+ENGINE = CONFIG.engine.model_dump_json(exclude={"adapters"})  # that is told by the files of the checkpoint
 
 
 def as_flags(values):

