@@ -146,7 +146,9 @@ def job_seed(stage):
 
 
 ENGINE_ENVIRONMENT = f"../envs/{CONFIG.engine.kind}.yaml"
-ENGINE = CONFIG.engine.model_dump_json(exclude={"adapters"})  # that is told by the files of the checkpoint
+# How adapters are served is told by the files of the checkpoint: base and full weights do not depend on it.
+ENGINE_SETTINGS = CONFIG.engine.model_dump(mode="json", exclude={"adapters"})
+ENGINE = json.dumps(ENGINE_SETTINGS)
 
 
 def as_flags(values):
