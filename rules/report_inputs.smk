@@ -55,7 +55,9 @@ def rows_of_table(wildcards):
 
 
 def benchmarks_of_table(wildcards):
-    return list(dict.fromkeys(column.benchmark for column in CONFIG.tables[wildcards.table].columns))
+    """The benchmarks of a table's columns that are measured."""
+    named = dict.fromkeys(column.benchmark for column in CONFIG.tables[wildcards.table].columns)
+    return [name for name in named if MATRIX.is_measured(name)]
 
 
 def comparisons(wildcards):

@@ -115,7 +115,7 @@ rule make_table:
         "../envs/tables.yaml"
     params:
         code=program_digest("scripts/make_table.py"),
-        table=lambda wildcards: CONFIG.tables[wildcards.table].model_dump_json(),
+        table=lambda wildcards: MATRIX.table(wildcards.table).model_dump_json(),
         rows=lambda wildcards: json.dumps([row.model_dump() for row in rows_of_table(wildcards)]),
         published=published_flag,
         contamination=contamination_flag,

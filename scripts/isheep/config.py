@@ -52,9 +52,10 @@ class ExperimentSettings(Settings):
     """One replicate of everything per seed; several give the tables a standard deviation."""
     iterations: Count = 3
     """How often a checkpoint writes the data of the next one (paper: 3, for 32B 4, for 72B 6)."""
-    benchmarks: Unique[Name] = ()
-    """Which of `benchmarks` below measure the base model and every iteration's checkpoint. Tables and figures that
-    name their checkpoints have these measured as well."""
+    benchmarks: Unique[Name] | None = None
+    """Which of `benchmarks` below measure the base model and every iteration's checkpoint. No other is run, and no
+    other judge asked: a table's column that wants another shows dashes and says so below the table. null: what tables
+    and figures name is measured, on the checkpoints that they show, and nothing else."""
 
 
 class ModelSettings(Settings):
@@ -245,7 +246,7 @@ class Config(Settings):
             "benchmarks": self.benchmarks,
             "baselines": self.baselines,
         }.items():
-            for name in getattr(self.experiment, key):
+            for name in getattr(self.experiment, key) or ():
                 _require(name, defined, f"experiment.{key}", f"add it to {key}")
         if not self.experiment.models and (self.experiment.recipes or not self.experiment.baselines):
             raise ValueError("experiment.models: found none; name a model, or only baselines and no recipe")
@@ -298,11 +299,23 @@ class Config(Settings):
             if computed and "{" not in column.metric:
                 advice = f"the benchmark {column.benchmark} computes no such metric"
                 _require(column.metric, computed, where, advice)
+        self._figures_are_measured()
         for name, claim in self.claims.items():
             _require(claim.table, self.tables, f"claims.{name}.table", "add it to tables")
             labels = [column.label for column in self.tables[claim.table].columns]
             for label in claim.columns:
                 _require(label, labels, f"claims.{name}.columns", f"add it to the table {claim.table}")
+
+    def _figures_are_measured(self) -> None:
+        """A panel without a single score is no figure, while a table's column of dashes says something."""
+        measured = self.experiment.benchmarks
+        for name, figure in self.figures.items():
+            for panel in figure.panels if figure.kind == "sweep" and measured is not None else ():
+                if panel.benchmark not in measured:
+                    raise ValueError(
+                        f"figures.{name}.panels: {panel.benchmark!r} is not in experiment.benchmarks; add it there, "
+                        f"leave out the panel, or the figure (figures: {{{name}: null}})"
+                    )
 
     def _judges_exist(self) -> None:
         for name, judge in self.judges.items():

@@ -155,16 +155,33 @@ class Matrix:
             baselines={name: tuple(benchmarks) for name, benchmarks in baselines.items()},
         )
 
+    def is_measured(self, benchmark: str) -> bool:
+        """Return whether the experiment lets a benchmark measure anything."""
+        return self.config.experiment.benchmarks is None or benchmark in self.config.experiment.benchmarks
+
     def needed_by_table(self, name: str) -> list[tuple[str, str, str]]:
-        """Return what a table needs: (model or baseline, checkpoint, benchmark)."""
+        """Return what a table needs and the experiment measures: (model or baseline, checkpoint, benchmark)."""
         table = self.config.tables[name]
         cells = [
             (row.model, row.checkpoint, column.benchmark)
             for row, labels in self._rows_and_columns(table)
             for column in table.columns
-            if labels is None or column.label in labels
+            if (labels is None or column.label in labels) and self.is_measured(column.benchmark)
         ]
         return list(dict.fromkeys(cells))
+
+    def table(self, name: str) -> TableSettings:
+        """Return a table with a note for each benchmark of its columns that the experiment does not measure."""
+        table = self.config.tables[name]
+        left_out: dict[str, list[str]] = {}
+        for column in table.columns:
+            if not self.is_measured(column.benchmark):
+                left_out.setdefault(column.benchmark, []).append(column.label)
+        notes = [
+            f"{listed(labels)}: not measured, since {benchmark} is not in experiment.benchmarks."
+            for benchmark, labels in left_out.items()
+        ]
+        return table.model_copy(update={"notes": (*notes, *table.notes)})
 
     def needed_by_sweep(self, name: str) -> list[tuple[str, str, str]]:
         """Return what a figure of kind sweep needs: (model, checkpoint, benchmark)."""
@@ -182,7 +199,8 @@ class Matrix:
         subjects = [(name, PUBLISHED) for name in self.config.experiment.baselines]
         for model in self.config.experiment.models:
             subjects += [(model, RESERVED_RECIPE), *(entry for entry in self.trained() if entry[0] == model)]
-        everywhere = [(*subject, benchmark) for subject in subjects for benchmark in self.config.experiment.benchmarks]
+        benchmarks = self.config.experiment.benchmarks or ()
+        everywhere = [(*subject, benchmark) for subject in subjects for benchmark in benchmarks]
         tables = [cell for name in self.config.tables for cell in self.needed_by_table(name)]
         sweeps = [name for name, figure in self.config.figures.items() if figure.kind == "sweep"]
         return everywhere + tables + [cell for name in sweeps for cell in self.needed_by_sweep(name)]

@@ -1,6 +1,5 @@
 """The paper's matrix: every published cell has its place, and recipes share what they can."""
 
-import copy
 import shutil
 from pathlib import Path
 
@@ -187,20 +186,55 @@ def test_a_table_that_cannot_be_made_is_refused_at_the_start(demo, row, column, 
         Matrix(load_config(demo, [DEMO])).check()
 
 
-def test_rows_are_measured_by_their_tables_benchmarks_alone(demo):
-    demo = copy.deepcopy(demo)
-    demo["experiment"]["benchmarks"] = ["choice"]
+@pytest.fixture
+def judged(demo):
+    """The demo with a table of one row that a judge rates, and one of all rows by multiple choice."""
     demo["tables"] = {
+        "choice": {"caption": "x", "columns": [{"benchmark": "choice", "metric": "acc", "label": "c"}]},
         "judged": {
             "caption": "x",
-            "columns": [{"benchmark": "alpaca_eval", "metric": "win_rate", "label": "w"}],
+            "columns": [
+                {"benchmark": "alpaca_eval", "metric": "win_rate", "label": "w"},
+                {"benchmark": "alpaca_eval", "metric": "n_wins", "label": "n"},
+                {"benchmark": "choice", "metric": "acc", "label": "c"},
+            ],
             "rows": [{"model": "demo", "recipe": "one_base", "iterations": [2], "label": "{iteration}"}],
-        }
+            "notes": ["y"],
+        },
     }
-    matrix = Matrix(load_config(demo, [DEMO]))
+    return demo
+
+
+def test_where_the_experiment_names_no_benchmarks_tables_have_measured_what_they_show(judged):
+    judged["experiment"]["benchmarks"] = None
+    matrix = Matrix(load_config(judged, [DEMO]))
     measured = matrix.grid("results", matrix.needed_by_all()).measured["demo"]
     assert measured.pop("one_base/iter2") == ("choice", "alpaca_eval")
     assert set(measured.values()) == {("choice",)}
+    assert matrix.table("judged") == matrix.config.tables["judged"]
+
+
+def test_no_table_makes_a_benchmark_run_that_the_experiment_leaves_out(judged):
+    judged["experiment"]["benchmarks"] = ["choice"]
+    matrix = Matrix(load_config(judged, [DEMO]))
+    assert matrix.benchmarks() == ["choice"]
+    assert matrix.judging_models() == []
+    assert matrix.needed_by_table("judged") == [("demo", "one_base/iter2", "choice")]
+    assert matrix.table("judged").notes == (
+        "w, n: not measured, since alpaca_eval is not in experiment.benchmarks.",
+        "y",
+    )
+
+
+def test_a_figure_of_a_benchmark_that_the_experiment_leaves_out_says_how_to_drop_it(demo):
+    demo["experiment"]["benchmarks"] = ["choice"]
+    demo["figures"]["sweep"] = {
+        **{"kind": "sweep", "caption": "x", "x_label": "x", "model": "demo"},
+        "points": [{"x": "1", "recipe": "one_base"}],
+        "panels": [{"benchmark": "ifeval", "metric": "prompt_level_strict_acc", "label": "x"}],
+    }
+    with pytest.raises(InputError, match=r"figures.sweep.panels: 'ifeval' is not in .*\(figures: {sweep: null}\)"):
+        load_config(demo, [DEMO])
 
 
 @pytest.mark.parametrize(

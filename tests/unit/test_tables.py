@@ -448,6 +448,16 @@ def test_the_program_writes_three_forms(tmp_path, published):
     assert table.loc["one_base iter1", "IFEval difference"] == -0.25
 
 
+def test_a_table_of_nothing_that_is_measured_has_dashes_and_its_notes(tmp_path):
+    grid, scores = Grid(results="results/x", seeds=(1,)), tmp_path / "none.csv"
+    flags = ["--grid", grid.model_dump_json(), "--configured", '{"results": "results/x"}', "--scores", str(scores)]
+    subprocess.run([sys.executable, SCRIPTS / "collect_scores.py", *flags], check=True)
+    run_program(tmp_path, TABLE.model_copy(update={"notes": ("Nobody was asked.",)}), ROWS, "--scores", str(scores))
+    text = (tmp_path / "main.md").read_text()
+    assert "| m_1 | base | – | – |" in text
+    assert "Nobody was asked." in text
+
+
 def test_names_that_a_spreadsheet_would_compute_are_texts_in_the_csv_and_names_for_the_claims(tmp_path):
     (tmp_path / "table_1.csv").write_text("row,=PS\n@base,49.5\n")
     (tmp_path / "remarks.csv").write_text("table,row,column,comparable,remark\n")
