@@ -36,7 +36,7 @@ def configuration(url: str) -> dict:
     """The demo with one iteration, one table, and a judge behind an API."""
     shown = {"model": "demo", "label": "base"}
     return {
-        "experiment": {"name": "disturbed", "recipes": ["one_base"], "iterations": 1, "benchmarks": []},
+        "experiment": {"name": "disturbed", "recipes": ["one_base"], "iterations": 1, "benchmarks": None},
         "runtime": {"judge_attempts": 1, "judge_concurrency": 1},
         "instructions": {"shard_size": 40, "prompts_per_shard": 30, "filters": {"near_duplicate_threshold": 0.9}},
         "responses": {"sampling": {"temperature": 1.0}, "rules": {}},
