@@ -10,6 +10,7 @@ import sys
 
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
+from isheep.announcement import tell_plan, tell_plan_of_dry_run
 from isheep.cluster import explain_ended_jobs, prepare_for_cluster, refuse_wrong_account
 from isheep.disk_space import explain_full_disk
 from isheep.journal import remove_leftovers
@@ -104,8 +105,14 @@ rule all:
         rules.figures.input,
 
 
+if workflow.is_main_process:
+    atexit.register(tell_plan_of_dry_run, workflow, CONFIG)
+
+
 onstart:
     try:
+        if workflow.is_main_process:
+            tell_plan(workflow, CONFIG)
         refuse_wrong_account(workflow)
     except InputError as error:
         sys.exit(f"Error: {error}")
