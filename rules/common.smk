@@ -18,6 +18,7 @@ from isheep.config_file import check_files, load_config
 from isheep.digest import program_digest
 from isheep.hub_cache import MODEL_FILES, folder_name
 from isheep.matrix import Matrix, recipe_and_iteration
+from isheep.metric_names import check_metrics
 from isheep.records import InputError
 from isheep.seeds import derive_seed
 from isheep.selection import METHODS_WITH_CLUSTERS, METHODS_WITH_PERPLEXITIES
@@ -28,6 +29,8 @@ try:
     MATRIX.check()
     BENCHMARKS = MATRIX.benchmarks()
     check_files(CONFIG, BENCHMARKS)
+    if workflow.is_main_process:
+        check_metrics(MATRIX)
 except InputError as error:
     sys.exit(f"Error: {error}")
 
