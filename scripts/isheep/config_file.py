@@ -24,6 +24,15 @@ KINDS = {
     for key, union in {"benchmarks": BenchmarkSettings, "figures": FigureSettings}.items()
 }
 """The settings of each kind of what has kinds."""
+AS_IN_YAML = {
+    r"a valid tuple": "a list",
+    r"a valid dictionary( or instance of \w+)?": "keys and values",
+    r"a valid string": "a text",
+    r"a valid integer(, unable to parse .*)?": "a whole number",
+    r"a valid number(, unable to parse .*)?": "a number",
+    r"a valid boolean(, unable to interpret input)?": "true or false",
+}
+"""What the checker calls by its name in Python, and YAML by another."""
 REMOVABLE = ("tables", "figures", "claims")
 """Sections in which a null removes an entry that another configuration file has."""
 
@@ -57,7 +66,8 @@ def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
 
 
 def check_files(config: Config, benchmarks: Sequence[str]) -> None:
-    """Read the seed tasks and prompts that a configuration names, so that a broken one is met before any job.
+    """Read the seed tasks and prompts that a configuration names, so that a broken one is met before any job; those
+    that are still to be fetched are not read.
 
     benchmarks: those of the configuration that measure anything. Raises InputError that names the file, or the key of a
     file that does not exist.
@@ -84,9 +94,12 @@ def check_files(config: Config, benchmarks: Sequence[str]) -> None:
             raise InputError(f"{key}: the file {file} does not exist; correct the path or restore the file.")
     if Path(instructions.seed_tasks).exists():
         load_seed_tasks(instructions.seed_tasks, instructions.demonstrations)
-    load_meta_prompt(instructions.meta_prompt)
+    if Path(instructions.meta_prompt).exists():
+        load_meta_prompt(instructions.meta_prompt)
     for prompts in config.assessment.prompts.values():
         for criterion, file in prompts.items():
+            if not Path(file).exists():
+                continue
             prompt = load_assessment_prompt(file)
             if prompt.criterion != criterion:
                 raise InputError(
@@ -197,6 +210,8 @@ def _sentence(error: dict, contents: dict[str, object], extends: dict[str, str])
             file = _file_of(tuple(message.split(":")[0].split(".")), contents)
         return f"{file}: {key + ': ' if key else ''}{message}."
     message = re.sub(r"^(Input|String) should ", "it must ", message)
+    for theirs, in_yaml in AS_IN_YAML.items():
+        message = re.sub(theirs, in_yaml, message)
     return f"{file}: {key}: found {error['input']!r}, but {message}."
 
 

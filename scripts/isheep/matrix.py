@@ -227,7 +227,8 @@ class Matrix:
                             f"tables.{name}.rows.{number}.columns: found {label!r}, allowed: {listed(labels)}"
                             f"{nearest(label, labels)}."
                         )
-                self._check_checkpoints(f"tables.{name}.rows.{number}", row.model, row.recipe, row.iterations)
+                drop = f"; or leave out the row, or the table (tables: {{{name}: null}})"
+                self._check_checkpoints(f"tables.{name}.rows.{number}", row.model, row.recipe, row.iterations, drop)
             check_names(name, table, self.rows(table), table.published is not None)
             self._check_published(name, table)
         for number, entry in enumerate(self.config.yields.rows):
@@ -242,8 +243,11 @@ class Matrix:
                     )
         for name, figure in self.config.figures.items():
             recipes = [point.recipe for point in figure.points] if figure.kind == "sweep" else [figure.recipe]
+            drop = (
+                f"; or leave out the {'point, or the ' if len(recipes) > 1 else ''}figure (figures: {{{name}: null}})"
+            )
             for recipe in recipes:
-                self._check_checkpoints(f"figures.{name}", figure.model, recipe, figure.iterations or ())
+                self._check_checkpoints(f"figures.{name}", figure.model, recipe, figure.iterations or (), drop)
 
     def _check_published(self, name: str, table: TableSettings) -> None:
         if table.published is None:
@@ -256,20 +260,25 @@ class Matrix:
                 if row.published and column.published:
                     published.value(row.published, column.published)
 
-    def _check_checkpoints(self, where: str, model: str, recipe: str, iterations: Iterable[int]) -> None:
+    def _check_checkpoints(
+        self, where: str, model: str, recipe: str, iterations: Iterable[int], drop: str = "; or leave out the entry"
+    ) -> None:
+        """Raise InputError unless the experiment has these checkpoints. drop: how to do without them."""
         models = self.config.experiment.models
         if model not in models:
-            raise InputError(f"{where}.model: found {model!r}, allowed: {listed(models)}{nearest(model, models)}.")
+            raise InputError(
+                f"{where}.model: found {model!r}, allowed: {listed(models)}{nearest(model, models)}{drop}."
+            )
         recipes = self.recipes(model)
         if recipe and recipe not in recipes:
             raise InputError(
                 f"{where}: found the recipe {recipe!r}, but {model} goes through {listed(recipes)}"
-                f"{nearest(recipe, recipes)}; add it to models.{model}.recipes or experiment.recipes."
+                f"{nearest(recipe, recipes)}; add it to models.{model}.recipes or experiment.recipes{drop}."
             )
         last = self.iterations(model, recipe) if recipe else 0
         for iteration in iterations:
             if iteration > last or (recipe and iteration < 1):
                 raise InputError(
                     f"{where}.iterations: found {iteration}, but {recipe or 'the base model'} on {model} has "
-                    f"{f'iterations 1 to {last}' if recipe else 'only 0'}; correct it, or raise the iterations."
+                    f"{f'iterations 1 to {last}' if recipe else 'only 0'}; correct it, or raise the iterations{drop}."
                 )

@@ -148,7 +148,23 @@ def test_recipe_takes_from_the_one_it_extends_what_it_does_not_say(raw):
             lambda c: c.update(baselines={"b": {"benchmarks": {"mt_bench": {"answers": "a.jsonl", "missing": 2}}}}),
             ["baselines.b.benchmarks.mt_bench.missing: only AlpacaEval's files may lack items; remove it"],
         ),
-        (lambda c: c.update(recipes=[1]), ["recipes", "found [1]", "dictionary"]),
+        (lambda c: c.update(recipes=[1]), ["recipes: found [1], but it must be keys and values."]),
+        (
+            lambda c: c["recipes"]["one_base"].update(training=3),
+            ["recipes.one_base.training: found 3, but it must be keys and values."],
+        ),
+        (
+            lambda c: c["experiment"].update(models="demo"),
+            ["experiment.models: found 'demo', but it must be a list."],
+        ),
+        (
+            lambda c: c["experiment"].update(iterations="three"),
+            ["experiment.iterations: found 'three', but it must be a whole number."],
+        ),
+        (
+            lambda c: c["judges"]["demo"].update(chat="no way"),
+            ["judges.demo.chat: found 'no way', but it must be true"],
+        ),
         (lambda c: c["recipes"].update(base={}), ["recipes.base: 'base' is the folder of the untouched base model"]),
         *(
             (

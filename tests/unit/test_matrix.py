@@ -131,18 +131,20 @@ def test_only_the_iteration_is_filled_into_a_row_s_name(demo):
         pytest.param(
             {"recipe": "one_bace", "iterations": [1], "label": "x"},
             "tables.extra.rows.0: found the recipe 'one_bace', but demo goes through one_base, self_instruct; "
-            "did you mean 'one_base'?; add it to models.demo.recipes or experiment.recipes.",
+            "did you mean 'one_base'?; add it to models.demo.recipes or experiment.recipes; or leave out the row, or "
+            "the table (tables: {extra: null}).",
             id="recipe",
         ),
         pytest.param(
             {"model": "dem", "label": "x"},
-            "tables.extra.rows.0.model: found 'dem', allowed: demo; did you mean 'demo'?.",
+            "tables.extra.rows.0.model: found 'dem', allowed: demo; did you mean 'demo'?; or leave out the row, or "
+            "the table (tables: {extra: null}).",
             id="model",
         ),
         pytest.param(
             {"recipe": "self_instruct", "iterations": [1, 2], "label": "x"},
             "tables.extra.rows.0.iterations: found 2, but self_instruct on demo has iterations 1 to 1; correct it, or "
-            "raise the iterations.",
+            "raise the iterations; or leave out the row, or the table (tables: {extra: null}).",
             id="iteration",
         ),
     ],
@@ -223,6 +225,32 @@ def test_no_table_makes_a_benchmark_run_that_the_experiment_leaves_out(judged):
     assert matrix.table("judged").notes == (
         "w, n: not measured, since alpaca_eval is not in experiment.benchmarks.",
         "y",
+    )
+
+
+@pytest.mark.parametrize(
+    ("figure", "drop"),
+    [
+        ({"kind": "share", "recipe": "self_instruct"}, "; or leave out the figure (figures: {f: null})."),
+        (
+            {
+                **{"kind": "sweep", "x_label": "x", "iterations": [1]},
+                "points": [{"x": "1", "recipe": "one_base"}, {"x": "2", "recipe": "self_instruct"}],
+                "panels": [{"benchmark": "choice", "metric": "acc", "label": "x"}],
+            },
+            "; or leave out the point, or the figure (figures: {f: null}).",
+        ),
+    ],
+    ids=["share", "sweep"],
+)
+def test_a_figure_of_a_recipe_that_was_removed_says_how_to_drop_it(demo, figure, drop):
+    demo["experiment"]["recipes"] = ["one_base"]
+    demo["figures"] = {"f": {"caption": "x", "model": "demo"} | figure}
+    with pytest.raises(InputError) as error:
+        Matrix(load_config(demo, [DEMO])).check()
+    assert str(error.value) == (
+        "figures.f: found the recipe 'self_instruct', but demo goes through one_base; add it to models.demo.recipes or "
+        f"experiment.recipes{drop}"
     )
 
 
