@@ -7,6 +7,7 @@
 # make test-cluster    `snakemake --profile slurm` on a real Slurm on this machine; root, Debian's packages, 15 minutes
 # make test-power-cut    a run goes on from what power cuts leave of its disk; root, ext4 and loop devices, 20 minutes
 # make test-failures    each stage of the loop fails in each way, and a plain run follows; half an hour
+# make check CONFIG=config/mine.yaml    what is wrong with a configuration: file, line, key; seconds
 # make clean   remove the results of the demo, and what Snakemake has recorded of them
 # make bench   speed of what we wrote ourselves against named peers, and of the graph and of files as they grow; an hour
 .DEFAULT_GOAL := help
@@ -21,11 +22,14 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export HF_HUB_OFFLINE ?= 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo replicates matrix paper-small test test-rebuild test-failures test-cluster test-environments test-power-cut lint bench schema \
+.PHONY: help check demo replicates matrix paper-small test test-rebuild test-failures test-cluster test-environments test-power-cut lint bench schema \
   lock lock-slurm clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+check: .venv/local
+	@python scripts/check_config.py $(or $(CONFIG),config/config.yaml)
 
 demo: .venv/local
 	@snakemake --cores $(CORES) --quiet host reason

@@ -16,7 +16,9 @@ from isheep.disk_space import explain_full_disk
 from isheep.journal import remove_leftovers
 from isheep.kept_records import keep_records_on_disk
 from isheep.locks import name_lock_owners
+from isheep.records import InputError
 from isheep.reruns import make_missing_outputs_again, name_outdated, name_undeclared
+from isheep.yaml_text import read_yaml
 
 prepare_for_cluster(workflow)
 keep_records_on_disk()
@@ -28,6 +30,10 @@ if workflow.is_main_process:
     atexit.register(explain_full_disk, "results", ".snakemake")
 
 if not workflow.config_settings.configfiles:
+    try:
+        read_yaml("config/config.yaml")  # of a mistake in it Snakemake does not say the line
+    except InputError as error:
+        sys.exit(f"Error: {error}")
 
     configfile: "config/config.yaml"
 

@@ -16,7 +16,7 @@ from isheep.figures import FigureSettings
 from isheep.prompts import load_meta_prompt, load_seed_tasks
 from isheep.records import InputError
 from isheep.sources import FETCHED, load_sources
-from isheep.spelling import listed, nearest
+from isheep.spelling import listed, nearest, nearest_file
 from isheep.yaml_text import read_yaml
 
 KINDS = {
@@ -65,6 +65,18 @@ def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
         raise InputError(_sentence((unknown or errors)[0], contents, extends)) from None
 
 
+def read_config(files: Sequence[str | Path]) -> Config:
+    """Read and check configuration files as Snakemake would merge them: each on top of those before it.
+
+    Raises InputError as load_config does; also for a file that does not exist or is not valid YAML, at which Snakemake
+    gives up before any of our code runs.
+    """
+    contents, raw = _read_with_included([str(file) for file in files]), {}
+    for file in files:
+        raw = _merged(raw, contents[str(file)])
+    return load_config(raw, files)
+
+
 def check_files(config: Config, benchmarks: Sequence[str]) -> None:
     """Read the seed tasks and prompts that a configuration names, so that a broken one is met before any job; those
     that are still to be fetched are not read.
@@ -91,7 +103,9 @@ def check_files(config: Config, benchmarks: Sequence[str]) -> None:
             if name not in fetched:
                 raise InputError(f"{key}: {config.fetch.sources} has no file {name!r}{nearest(name, fetched)}.")
         else:
-            raise InputError(f"{key}: the file {file} does not exist; correct the path or restore the file.")
+            raise InputError(
+                f"{key}: the file {file} does not exist{nearest_file(file)}; correct the path or restore the file."
+            )
     if Path(instructions.seed_tasks).exists():
         load_seed_tasks(instructions.seed_tasks, instructions.demonstrations)
     if Path(instructions.meta_prompt).exists():
@@ -141,7 +155,8 @@ def _read_with_included(files: list[str]) -> dict[str, dict]:
 
     def read(file: str, named_in: str | None) -> None:
         if not Path(file).is_file():
-            raise InputError(f"{named_in}: include: the file {file} does not exist; correct the path.")
+            where = f"{named_in}: include: the" if named_in else "the configuration"
+            raise InputError(f"{where} file {file} does not exist{nearest_file(file)}; correct the path.")
         content = read_yaml(file) or {}
         if not isinstance(content, dict):
             raise InputError(f"{file}: found a {type(content).__name__}, but a configuration is keys and values.")
