@@ -66,6 +66,8 @@ def tell_plan(workflow: "Workflow", config: Config) -> None:
 
     Raises InputError where programs are to be run on this machine and it has no sandbox, before anything is computed.
     """
+    if workflow.touch:
+        return
     jobs = list(workflow.dag.needrun_jobs(exclude_finished=False))  # a dry run ends with all of them finished
     for line in plan_lines(config, planned_measurements(config, jobs)):
         print(line, file=sys.stderr)

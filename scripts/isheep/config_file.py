@@ -153,7 +153,12 @@ def _read_with_included(files: list[str]) -> dict[str, dict]:
     """Return the content of each file and of those that it includes, the included ones before it."""
     contents: dict[str, dict] = {}
 
-    def read(file: str, named_in: str | None) -> None:
+    def read(file: str, *including: str) -> None:
+        named_in = including[-1] if including else None
+        if file in including:
+            raise InputError(
+                f"{named_in}: include: the files {' → '.join([*including, file])} include each other; leave one out."
+            )
         if not Path(file).is_file():
             where = f"{named_in}: include: the" if named_in else "the configuration"
             raise InputError(f"{where} file {file} does not exist{nearest_file(file)}; correct the path.")
@@ -165,11 +170,11 @@ def _read_with_included(files: list[str]) -> dict[str, dict]:
             raise InputError(f"{file}: include: found {included!r}, but it must be a list of configuration files.")
         for name in included:
             if name not in contents:
-                read(name, file)
+                read(name, *including, file)
         contents[file] = content
 
     for file in files:
-        read(file, None)
+        read(file)
     return contents
 
 
@@ -227,7 +232,13 @@ def _sentence(error: dict, contents: dict[str, object], extends: dict[str, str])
     message = re.sub(r"^(Input|String) should ", "it must ", message)
     for theirs, in_yaml in AS_IN_YAML.items():
         message = re.sub(theirs, in_yaml, message)
-    return f"{file}: {key}: found {error['input']!r}, but {message}."
+    return f"{file}: {key}: found {_as_yaml(error['input'])}, but {message}."
+
+
+def _as_yaml(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return repr(value)
 
 
 def _as_written(path: tuple) -> tuple:

@@ -13,7 +13,7 @@ from isheep.grid import PUBLISHED, Grid
 from isheep.published import load_published
 from isheep.records import InputError
 from isheep.selection import METHODS_WITH_CLUSTERS, METHODS_WITH_PERPLEXITIES
-from isheep.spelling import listed, nearest
+from isheep.spelling import listed, nearest, nearest_file
 from isheep.tables import Row, RowSettings, TableSettings, check_names
 
 ASKS_A_MODEL = {"scores", *METHODS_WITH_PERPLEXITIES, *METHODS_WITH_CLUSTERS}
@@ -253,7 +253,10 @@ class Matrix:
         if table.published is None:
             return
         if not Path(table.published).exists():
-            raise InputError(f"tables.{name}.published: the file {table.published} does not exist; correct the path.")
+            raise InputError(
+                f"tables.{name}.published: the file {table.published} does not exist{nearest_file(table.published)}; "
+                "correct the path."
+            )
         published = load_published(table.published)
         for row in self.rows(table):
             for column in table.columns:

@@ -158,6 +158,10 @@ def test_recipe_takes_from_the_one_it_extends_what_it_does_not_say(raw):
             ["experiment.models: found 'demo', but it must be a list."],
         ),
         (
+            lambda c: c["experiment"].update(seeds=None),
+            ["experiment.seeds: found null, but it must be a list."],
+        ),
+        (
             lambda c: c["experiment"].update(iterations="three"),
             ["experiment.iterations: found 'three', but it must be a whole number."],
         ),
@@ -317,6 +321,14 @@ def test_included_files_lie_below_the_file_that_includes_them(raw, tmp_path):
     below.unlink()
     with pytest.raises(InputError, match=rf"{mine}: include: the file {below} does not exist"):
         load_config(yaml.safe_load(mine.read_text()), [mine])
+
+
+def test_files_that_include_each_other_are_refused(raw, tmp_path):
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text(yaml.safe_dump({"include": [str(second)]}))
+    second.write_text(yaml.safe_dump({"include": [str(first)]}))
+    with pytest.raises(InputError, match=rf"{second}: include: the files {first} → {second} → {first} include each"):
+        load_config(raw, [first])
 
 
 def test_null_removes_a_table_or_a_figure(raw):
