@@ -81,7 +81,7 @@ def tell_plan_of_dry_run(workflow: "Workflow", config: Config) -> None:
         try:
             tell_plan(workflow, config)
         except InputError as error:
-            print(f"A run would end before its first job: {error}", file=sys.stderr)
+            print(f"On this machine a run would end before its first job: {error}", file=sys.stderr)
 
 
 def planned_measurements(config: Config, jobs: Iterable) -> Planned:
@@ -160,15 +160,28 @@ def _asked_in_alpaca_eval(benchmark: AlpacaEvalSettings, judge: JudgeSettings) -
     return Asked(len(reference), prompt, completion)
 
 
+def _most_asked_if_known(
+    benchmark: AlpacaEvalSettings | MtBenchSettings, judge: JudgeSettings
+) -> tuple[Asked | None, str]:
+    """The most that a judge is asked; else None, and why it is not known, which is no reason to end a run: its files
+    are not fetched yet, or alpaca-eval, which has the prompt, is not installed where jobs are only submitted."""
+    files = [getattr(benchmark, key) for key in ASKED_FROM[benchmark.kind]]
+    absent = [file for file in files if file is not None and not Path(file).exists()]
+    if absent:
+        return None, f"as often as {absent[0]} will say"
+    try:
+        return most_asked(benchmark, judge), ""
+    except InputError as error:
+        return None, f"as often as cannot be told here ({str(error).rstrip('.')})"
+
+
 def _judging(config: Config, name: str, jobs: int) -> tuple[str, Counter | None]:
     """Say who judges a benchmark, how often at most and for how much; and that amount, as `_cost` returns it."""
     benchmark = config.benchmarks[name]
     judge = config.judges[benchmark.judge]
     who = f"the model {judge.model}" if judge.api is None else f"{judge.api.model} at {judge.api.base_url}"
-    files = [getattr(benchmark, key) for key in ASKED_FROM[benchmark.kind]]
-    absent = [file for file in files if file is not None and not Path(file).exists()]
-    asked = None if absent else most_asked(benchmark, judge)
-    often = f"{_counted(asked.calls * jobs, 'time')} at most" if asked else f"as often as {absent[0]} will say"
+    asked, unknown = _most_asked_if_known(benchmark, judge)
+    often = f"{_counted(asked.calls * jobs, 'time')} at most" if asked else unknown
     cost, amount = _cost(config, benchmark.judge, asked, jobs)
     return f"the judge {benchmark.judge} ({who}) is asked {often}, {cost}", amount
 

@@ -39,4 +39,4 @@ def test_without_a_sandbox_a_run_with_programs_ends_before_its_first_job(tmp_pat
     assert run.returncode == 1
     assert "To measure: code (programs), 1 result.\nError: benchmarks.code: programs that a model wrote" in run.stderr
     assert not (workspace.folder / "results/programs/demo").exists()
-    assert "A run would end before its first job: benchmarks.code" in workspace.snakemake("-n").stderr
+    assert "On this machine a run would end before its first job: benchmarks.code" in workspace.snakemake("-n").stderr

@@ -1,5 +1,6 @@
 """What a run tells before its first job: what it measures, who judges, and the most that this may cost."""
 
+import importlib.util
 import json
 from collections import Counter
 from pathlib import Path
@@ -76,6 +77,19 @@ def test_before_its_files_are_fetched_only_the_limit_bounds_a_judge(raw):
     assert lines(raw, mt_bench=1)[1].endswith(
         "for 0.25 EUR at most (runtime.judge_spending_limit ends each of 1 job at 0.25 EUR)."
     )
+
+
+def test_where_the_prompt_is_not_installed_the_run_is_not_ended(raw, monkeypatch):
+    raw["runtime"]["judge_spending_limit"] = 25
+    raw["benchmarks"]["alpaca_eval"] |= {
+        "judge": "paid",
+        "annotator": "config/annotators/weighted_alpaca_eval_gpt4_turbo",
+    }
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    line = lines(raw, alpaca_eval=2)[1]
+    assert "is asked as often as cannot be told here (config/annotators/weighted_alpaca_eval_gpt4_turbo/" in line
+    assert "alpaca-eval is not installed" in line
+    assert line.endswith("for 0.50 EUR at most (runtime.judge_spending_limit ends each of 2 jobs at 0.25 EUR).")
 
 
 def test_the_most_tokens_are_those_of_the_longest_answers_and_judgments(raw):
