@@ -142,7 +142,7 @@ def configuration(value: str, named: str, file: str) -> dict:
         "yields": {"published": f"{file}.yields.csv"},
         "claims": {
             "odd": {
-                **{"text": value, "printed": 10, "kind": "absolute", "table": "odd", "columns": [named]},
+                **{"text": value, "printed": "10", "kind": "absolute", "table": "odd", "columns": [named]},
                 **{"earlier": "base", "later": "iter1"},
             }
         },

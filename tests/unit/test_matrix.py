@@ -231,7 +231,7 @@ def test_a_claim_about_a_row_that_its_table_lacks_is_refused(demo):
     demo["claims"] = {
         "gain": {
             "text": "x",
-            "printed": 1,
+            "printed": "1",
             "kind": "absolute",
             "table": "main",
             "columns": ["multiple choice"],
