@@ -24,7 +24,7 @@ KINDS = {
     for key, union in {"benchmarks": BenchmarkSettings, "figures": FigureSettings}.items()
 }
 """The settings of each kind of what has kinds."""
-REMOVABLE = ("tables", "figures", "claims")
+REMOVABLE = ("tables", "figures", "claims", "agreements")
 """Sections in which a null removes an entry that another configuration file has."""
 
 
