@@ -1,4 +1,4 @@
-"""Two judges of the same answers: both of the demo's models rate them, and a table says how far they agree."""
+"""Two judges of the same answers: the demo's, greedy and sampled, and a table that says how far they agree."""
 
 import csv
 
@@ -11,18 +11,17 @@ from workspace import Workspace
 pytestmark = pytest.mark.end_to_end
 
 QUESTIONS = 12
-RAW = {"chat": False}
 CONFIG = {
     "experiment": {"name": "judges", "baselines": ["made_up"], "seeds": [1]},
-    "models": {"demo": {"source": "shipped"}, "demo_judge": {"source": "shipped", "path": "config/demo/judge"}},
+    "models": {"demo_judge": {"source": "shipped", "path": "config/demo/judge"}},
     "engine": {"kind": "transformers", "dtype": "float32"},
-    "judges": {"first": RAW | {"model": "demo_judge"}, "second": RAW | {"model": "demo"}},
+    "judges": {"demo": {"model": "demo_judge", "chat": False}},
     "benchmarks": {
         "chat": {
             "kind": "mt_bench",
             "questions": "questions.jsonl",
             "judge_prompts": "config/demo/mt_bench/judge_prompts.jsonl",
-            "judge": "first",
+            "judge": "demo",
             "judge_sampling": {"temperature": 0.0, "max_tokens": 120},
             "reference_categories": [],
         }
@@ -30,7 +29,8 @@ CONFIG = {
     "baselines": {"made_up": {"benchmarks": {name: {"answers": "answers.jsonl"} for name in ("chat", "chat_again")}}},
     "agreements": {"agreement": {"caption": "Two judges.", "benchmarks": ["chat", "chat_again"]}},
 }
-CONFIG["benchmarks"]["chat_again"] = CONFIG["benchmarks"]["chat"] | {"judge": "second", "answers_of": "chat"}
+SAMPLED = {"judge_sampling": {"temperature": 1.0, "max_tokens": 120}}
+CONFIG["benchmarks"]["chat_again"] = CONFIG["benchmarks"]["chat"] | SAMPLED | {"answers_of": "chat"}
 ANSWERS = ("Japan.\nP.S. Ask me again.", "It is a small animal.", "Yes.")
 BENCHMARKS = "results/judges/baselines/made_up/benchmarks"
 
@@ -78,8 +78,8 @@ def test_the_answers_are_taken_once(workspace):
     assert not (workspace.folder / BENCHMARKS / "chat_again/answers.jsonl").exists()
 
 
-def test_another_second_judge_asks_it_alone(workspace):
-    with workspace.changed("judges.yaml", "judge: second", "judge: first"):
+def test_a_change_of_the_second_judge_asks_it_alone(workspace):
+    with workspace.changed("judges.yaml", "temperature: 1.0", "temperature: 0.9"):
         jobs = workspace.jobs("results/judges/tables/agreement.csv")
     assert set(jobs) == {"judge_mt_bench", "score_mt_bench", "make_agreement_table"}
     assert all("/chat_again/" in output for rule in ("judge_mt_bench", "score_mt_bench") for output in jobs[rule])
