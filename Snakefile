@@ -82,6 +82,7 @@ localrules:
     compare_iterations,
     collect_contamination,
     make_table,
+    make_agreement_table,
     make_data_table,
     make_contamination_table,
     check_claims,

@@ -7,7 +7,7 @@ FIGURES = {
     for kind in ("sweep", "share", "projection")
 }
 # The declared tables, and those that every experiment has where it has what they are about.
-TABLES = [*CONFIG.tables, *(["claims"] if CONFIG.claims else [])]
+TABLES = [*CONFIG.tables, *CONFIG.agreements, *(["claims"] if CONFIG.claims else [])]
 TABLES += ["data", "contamination"] if MATRIX.trained() else []
 CLAIMED_TABLES = list(dict.fromkeys(claim.table for claim in CONFIG.claims.values()))
 
@@ -43,6 +43,17 @@ def grid_of(wildcards):
     name = wildcards.part
     needed = MATRIX.needed_by_table(name) if name in CONFIG.tables else MATRIX.needed_by_sweep(name)
     return MATRIX.grid(RESULTS, needed)
+
+
+def grid_of_agreement(wildcards):
+    """The result records of one table of two judges' agreement."""
+    return MATRIX.grid(RESULTS, MATRIX.needed_by_agreement(wildcards.agreement))
+
+
+def judged_by_two(wildcards):
+    """The items that two judges have rated, and their result records."""
+    results = [path for path, _ in grid_of_agreement(wildcards).records()]
+    return [*results, *(str(Path(path).with_name("items.jsonl")) for path in results)]
 
 
 def configured_of_part(wildcards):

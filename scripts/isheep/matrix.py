@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from isheep.agreement import AgreementSettings
 from isheep.config import JUDGED, RESERVED_RECIPE, Config
 from isheep.figures import FigureSettings
 from isheep.grid import PUBLISHED, Grid
@@ -108,12 +109,12 @@ class Matrix:
             values=declared.values if declared else {},
         )
 
-    def rows(self, table: TableSettings) -> list[Row]:
+    def rows(self, table: TableSettings | AgreementSettings) -> list[Row]:
         """Return a table's rows: as declared, or else the baselines, and per model the base and each recipe's
         iterations."""
         return [row for row, _ in self._rows_and_columns(table)]
 
-    def _rows_and_columns(self, table: TableSettings) -> list[tuple[Row, tuple[str, ...] | None]]:
+    def _rows_and_columns(self, table: TableSettings | AgreementSettings) -> list[tuple[Row, tuple[str, ...] | None]]:
         """Return the rows, each with the labels of the columns that it is measured for; None means all."""
         if table.rows is not None:
             return [
@@ -202,12 +203,27 @@ class Matrix:
         benchmarks = self.config.experiment.benchmarks or ()
         everywhere = [(*subject, benchmark) for subject in subjects for benchmark in benchmarks]
         tables = [cell for name in self.config.tables for cell in self.needed_by_table(name)]
+        tables += [cell for name in self.config.agreements for cell in self.needed_by_agreement(name)]
         sweeps = [name for name, figure in self.config.figures.items() if figure.kind == "sweep"]
         return everywhere + tables + [cell for name in sweeps for cell in self.needed_by_sweep(name)]
 
+    def needed_by_agreement(self, name: str) -> list[tuple[str, str, str]]:
+        """Return what a table of two judges' agreement needs: (model or baseline, checkpoint, benchmark)."""
+        table = self.config.agreements[name]
+        published = self.config.baselines
+        return [
+            (row.model, row.checkpoint, benchmark)
+            for row in self.rows(table)
+            if row.checkpoint != PUBLISHED or set(table.benchmarks) <= published[row.model].benchmarks.keys()
+            for benchmark in table.benchmarks
+        ]
+
     def benchmarks(self) -> list[str]:
-        """Return the benchmarks that measure anything."""
-        return list(dict.fromkeys(benchmark for *_, benchmark in self.needed_by_all()))
+        """Return the benchmarks that measure anything, and those whose answers they share."""
+        measuring = [benchmark for *_, benchmark in self.needed_by_all()]
+        judged = [self.config.benchmarks[name] for name in measuring]
+        shared = [benchmark.answers_of for benchmark in judged if benchmark.kind in JUDGED and benchmark.answers_of]
+        return list(dict.fromkeys([*measuring, *shared]))
 
     def judging_models(self) -> list[str]:
         """Return the models that judge in the benchmarks."""
@@ -231,6 +247,9 @@ class Matrix:
                 self._check_checkpoints(f"tables.{name}.rows.{number}", row.model, row.recipe, row.iterations, drop)
             check_names(name, table, self.rows(table), table.published is not None)
             self._check_published(name, table)
+        for name, table in self.config.agreements.items():
+            for number, row in enumerate(table.rows or ()):
+                self._check_checkpoints(f"agreements.{name}.rows.{number}", row.model, row.recipe, row.iterations)
         for number, entry in enumerate(self.config.yields.rows):
             self._check_checkpoints(f"yields.rows.{number}", entry.model, entry.recipe, [entry.iteration])
         for name, claim in self.config.claims.items():

@@ -169,6 +169,31 @@ def test_recipe_takes_from_the_one_it_extends_what_it_does_not_say(raw):
             lambda c: c["judges"]["demo"].update(chat="no way"),
             ["judges.demo.chat: found 'no way', but it must be true"],
         ),
+        (
+            lambda c: c["benchmarks"]["mt_bench"].update(answers_of="alpaca_eval"),
+            ["mt_bench.answers_of: found 'alpaca_eval', but it must be a benchmark of kind mt_bench that has"],
+        ),
+        (
+            lambda c: c["benchmarks"]["mt_bench"].update(answers_of="mt_bensh"),
+            ["benchmarks.mt_bench.answers_of", "found 'mt_bensh'", "did you mean 'mt_bench'?"],
+        ),
+        (
+            lambda c: c.update(agreements={"two": {"caption": "x", "benchmarks": ["mt_bench", "alpaca_eval"]}}),
+            ["agreements.two.benchmarks: both must judge the same answers; give alpaca_eval the key answers_of"],
+        ),
+        (
+            lambda c: c.update(agreements={"main": {"caption": "x", "benchmarks": ["mt_bench", "alpaca_eval"]}}),
+            ["agreements.main: 'main' is the name of a table, choose another name"],
+        ),
+        (
+            lambda c: (
+                c["benchmarks"].update(again=c["benchmarks"]["mt_bench"] | {"answers_of": "mt_bench"}),
+                c.update(
+                    baselines={"b": {"benchmarks": {"mt_bench": {"answers": "a"}, "again": {"answers": "other"}}}},
+                ),
+            ),
+            ["baselines.b.benchmarks.again.answers: again judges the answers of mt_bench; give both the same file"],
+        ),
         (lambda c: c["recipes"].update(base={}), ["recipes.base: 'base' is the folder of the untouched base model"]),
         *(
             (
@@ -333,8 +358,9 @@ def test_files_that_include_each_other_are_refused(raw, tmp_path):
 
 def test_null_removes_a_table_or_a_figure(raw):
     raw["tables"]["main"] = raw["figures"]["figure_3"] = None
+    raw["agreements"] = {"judges": None}
     config = load_config(raw, [DEMO])
-    assert (config.tables, config.figures) == ({}, {})
+    assert (config.tables, config.figures, config.agreements) == ({}, {}, {})
 
 
 def test_schema_file_is_up_to_date_and_describes_every_key():

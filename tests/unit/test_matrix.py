@@ -1,5 +1,6 @@
 """The paper's matrix: every published cell has its place, and recipes share what they can."""
 
+import copy
 import shutil
 from pathlib import Path
 
@@ -21,6 +22,10 @@ def matrix_of(file):
     matrix.check()
     check_files(matrix.config, matrix.benchmarks())
     return matrix
+
+
+def matrix_of_raw(raw):
+    return Matrix(load_config(copy.deepcopy(raw), [DEMO]))
 
 
 @pytest.fixture(scope="module")
@@ -285,6 +290,26 @@ def test_broken_published_numbers_are_refused_at_the_start(tmp_path, monkeypatch
         Matrix(config).check()
 
 
+def test_two_judges_are_asked_about_the_rows_of_their_table_and_nothing_is_answered_twice(demo):
+    demo["benchmarks"]["again"] = demo["benchmarks"]["mt_bench"] | {"answers_of": "mt_bench"}
+    demo["experiment"]["benchmarks"] = []
+    demo["tables"] = {}
+    rows = [{"model": "demo", "recipe": "one_base", "iterations": [1, 2], "label": "iter{iteration}"}]
+    demo["agreements"] = {"judges": {"caption": "x", "benchmarks": ["mt_bench", "again"], "rows": rows}}
+    matrix = Matrix(load_config(demo, [DEMO]))
+    matrix.check()
+    cells = [("demo", f"one_base/iter{t}", benchmark) for t in (1, 2) for benchmark in ("mt_bench", "again")]
+    assert matrix.needed_by_agreement("judges") == matrix.needed_by_all() == cells
+    assert matrix.benchmarks() == ["mt_bench", "again"]
+    demo["agreements"] = {}
+    demo["experiment"]["benchmarks"] = ["again"]
+    assert matrix_of_raw(demo).benchmarks() == ["again", "mt_bench"], "its answers are those of mt_bench"
+    demo["agreements"] = {"judges": {"caption": "x", "benchmarks": ["mt_bench", "again"], "rows": rows}}
+    rows[0]["iterations"] = [4]
+    with pytest.raises(InputError, match=r"agreements.judges.rows.0.iterations: found 4"):
+        matrix_of_raw(demo).check()
+
+
 def test_a_claim_about_a_row_that_its_table_lacks_is_refused(demo):
     demo["tables"]["main"] |= {
         "rows": [{"model": "demo", "label": "base", "published": "1.8B base"}],
@@ -293,7 +318,7 @@ def test_a_claim_about_a_row_that_its_table_lacks_is_refused(demo):
     demo["claims"] = {
         "gain": {
             "text": "x",
-            "printed": 1,
+            "printed": "1",
             "kind": "absolute",
             "table": "main",
             "columns": ["multiple choice"],
