@@ -304,6 +304,23 @@ def test_a_metric_of_a_filter_has_its_name_in_the_scores(tmp_path):
     assert list(differences(tmp_path, items[:1], items[1:]).index) == ["exact_match,strict"]
 
 
+def test_a_metric_that_only_some_items_have_is_compared_on_these(tmp_path):
+    """As SQuAD 2.0's, of questions with and without an answer; what is no mean over items is not compared."""
+    files = {}
+    for name, values in {"new": [1.0, 0.5, 0.0], "old": [0.0, 0.5, 1.0]}.items():
+        rows = [
+            {"id": n, "doc_sha256": f"{n:x}", "filter": "none"}
+            | {"metrics": {"f1": value, "NoAns_f1" if n == 2 else "HasAns_f1": value, "best_f1": [{"text": "a"}, {}]}}
+            for n, value in enumerate(values)
+        ]
+        means = {"f1": 0.5, "HasAns_f1": sum(values[:2]) / 2, "NoAns_f1": values[2], "best_f1": 0.5}
+        scores = [{"metric": metric, "value": value} for metric, value in means.items()]
+        files[name] = write_items(tmp_path / name, rows, scores)
+    found = differences(tmp_path, [files["new"]], [files["old"]])
+    expected = {"f1": (3, 0.0), "HasAns_f1": (2, 0.5), "NoAns_f1": (1, -1.0)}
+    assert {row.Index: (row.n, row.difference) for row in found.itertuples()} == expected
+
+
 def test_a_missing_judgment_is_left_out_on_both_sides(tmp_path):
     items, previous = alpaca_eval(tmp_path / "new", [2, None, 2]), alpaca_eval(tmp_path / "old", [1, 2, None])
     row = differences(tmp_path, [items], [previous]).loc["win_rate"]
