@@ -24,6 +24,8 @@ SHOWN = {
     "broke a rule": ("pairs.broke_a_rule", 1),
     "scored": ("pairs.scored", 1),
     "kept": ("pairs.kept", 1),
+    "trained on": ("pairs.trained_on", 1),
+    "held out": ("pairs.held_out", 1),
     "% of generated": ("pairs.kept_of_generated", 100),
     "input %": ("texts.kept.with_input", 100),
     "words mean": ("texts.kept.response.words_mean", 1),
@@ -41,6 +43,8 @@ YIELDS = {"kept": "kept", "words mean": "mean words", "words median": "median wo
 
 CAPTION = "What the data looks like that each iteration is trained on."
 MEANING = (
+    "Trained on are the kept pairs that training took, less those held out for validation; where fewer are used than "
+    "kept, the recipe caps them.",
     "Words, input, duplicates and distinct-2 are those of the kept pairs: words and distinct-2 of their responses, "
     "duplicates are instructions that repeat an earlier one.",
     "Distinct-2 is the number of different pairs of neighbouring words by the number of words; it falls as data grows.",

@@ -23,7 +23,7 @@ from isheep.settings import Settings, Unique
 from isheep.sources import FETCHED, FetchSettings
 from isheep.spelling import listed, nearest
 from isheep.tables import TableSettings
-from isheep.training import TrainingSettings
+from isheep.training_settings import TrainingSettings
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Count = Annotated[int, Field(ge=1)]
