@@ -107,10 +107,20 @@ def significance_of_table(wildcards):
     return files if compared else []
 
 
+def trained_in_table(wildcards):
+    """The trained checkpoints in a table, each once."""
+    rows = rows_of_table(wildcards)
+    return dict.fromkeys((row.model, row.checkpoint) for row in rows if row.previous is not None)
+
+
 def contamination_of_table(wildcards):
     """The contamination reports of the trained checkpoints in a table."""
-    trained = [(row.model, row.checkpoint) for row in rows_of_table(wildcards) if row.previous is not None]
-    return of_trained("contamination.json", dict.fromkeys(trained))
+    return of_trained("contamination.json", trained_in_table(wildcards))
+
+
+def selections_of_table(wildcards):
+    """The records that say which pairs the trained checkpoints in a table are trained on."""
+    return of_trained("selection.json", trained_in_table(wildcards))
 
 
 def contamination_csv_of_table(wildcards):
@@ -148,6 +158,12 @@ def sweep_points(wildcards):
         for point in figure.points
         for iteration in figure.iterations
     ]
+
+
+def selections_of_sweep(wildcards):
+    """The records that say which pairs the checkpoints in a figure of kind sweep are trained on."""
+    shown = dict.fromkeys((point["model"], point["checkpoint"]) for point in sweep_points(wildcards))
+    return of_trained("selection.json", shown)
 
 
 def ledgers_of_figure(wildcards):

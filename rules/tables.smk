@@ -101,6 +101,7 @@ rule make_table:
         scores=f"{RESULTS}/tables/{{table}}/scores.csv",
         significance=significance_of_table,
         contamination=contamination_csv_of_table,
+        selections=lambda wildcards: [place["path"] for place in selections_of_table(wildcards)],
         published=published_of_table,
     output:
         csv=f"{RESULTS}/tables/{{table}}.csv",
@@ -120,11 +121,13 @@ rule make_table:
         rows=lambda wildcards: json.dumps([row.model_dump() for row in rows_of_table(wildcards)]),
         published=published_flag,
         contamination=contamination_flag,
+        selections=lambda wildcards: json.dumps(selections_of_table(wildcards)),
     message:
         "Make the table {wildcards.table}"
     shell:
         "python scripts/make_table.py --scores {input.scores:q} --significance {input.significance:q}"
         " {params.contamination} {params.published} --table={params.table:q} --rows={params.rows:q}"
+        " --selections={params.selections:q}"
         " --csv={output.csv:q} --markdown={output.markdown:q} --latex={output.latex:q} 2> {log:q}"
 
 

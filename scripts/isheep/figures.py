@@ -39,7 +39,14 @@ class PointSettings(Settings):
     """Name of the recipe."""
 
 
-class SweepFigure(Settings):
+class NotedFigure(Settings):
+    """What every figure may have."""
+
+    notes: tuple[str, ...] = ()
+    """Sentences that the figure shows below its caption."""
+
+
+class SweepFigure(NotedFigure):
     """How scores depend on a setting that recipes differ in: one line per iteration (paper, Figure 2)."""
 
     kind: Literal["sweep"]
@@ -58,7 +65,7 @@ class SweepFigure(Settings):
     """The metrics, a panel each, row by row."""
 
 
-class ShareFigure(Settings):
+class ShareFigure(NotedFigure):
     """The share of pairs that the assessment scores high, by iteration (paper, Figure 3).
 
     One curve for each criterion alone and one for all of them together. Iteration t counts the pairs that it chose
@@ -81,7 +88,7 @@ class ShareFigure(Settings):
     """A score is high if it is > threshold (paper: 8). Scores run from 1 to 10."""
 
 
-class ProjectionFigure(Settings):
+class ProjectionFigure(NotedFigure):
     """The generated pairs of each iteration on the first two principal components of a reference set (paper, Figure 4).
 
     Reference and pairs must have been turned into vectors by one and the same model.

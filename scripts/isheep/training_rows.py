@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -20,10 +20,9 @@ class RowSettings(Settings):
     """Which of the kept pairs one checkpoint is trained on."""
 
     rows: Literal["first", "sample"] = "first"
-    """Which pairs are used where more than max_samples are kept. first: those that were written first, as the trainer
-    of the paper cuts a data set; of several checkpoints' pairs, the oldest. sample: a seeded draw, evenly of each
-    checkpoint that wrote pairs: one that wrote fewer gives all, and the others share what is left. The paper does not
-    say which pairs it used."""
+    """Which pairs are used where more than max_samples are kept, evenly of each checkpoint that wrote some: one that
+    wrote fewer gives all, and the others share what is left. first: those of each that were written first, as the
+    trainer that the paper used cuts each data set. sample: a seeded draw. The paper does not say which it used."""
     max_samples: int | None = Field(3000, ge=1)
     """At most so many pairs are used, those held out included (paper: 3000); null uses all."""
     validation_share: float = Field(0.1, ge=0, lt=1)
@@ -38,16 +37,19 @@ def use_of_pairs(kept: Sequence[str], settings: RowSettings, seed: int | None) -
     wrote the pair. seed: for what is drawn: the sample, and the pairs that are held out, of which there are as many as
     the share gives, rounded up. A single pair is never held out.
     """
-    used = _sample(kept, settings.max_samples, seed) if settings.rows == "sample" else kept[: settings.max_samples]
+    used = list(kept) if settings.max_samples is None else _evenly(kept, settings.max_samples, _rank(settings, seed))
     held_out = math.ceil(settings.validation_share * len(used)) if len(used) > 1 else 0
     drawn = set(sorted(used, key=lambda id: derive_seed(seed, "validation", id))[: min(held_out, len(used) - 1)])
     return {id: "validation" if id in drawn else "training" for id in used}
 
 
-def _sample(ids: Sequence[str], most: int | None, seed: int | None) -> list[str]:
-    """So many of the ids, evenly of each source, in their order."""
-    if most is None or len(ids) <= most:
-        return list(ids)
+def _rank(settings: RowSettings, seed: int | None) -> Callable[[str], int]:
+    """Those of lower rank are used first; those alike, in the order in which they were written."""
+    return (lambda id: derive_seed(seed, "sample", id)) if settings.rows == "sample" else lambda _: 0
+
+
+def _evenly(ids: Sequence[str], most: int, rank: Callable[[str], int]) -> list[str]:
+    """At most so many of the ids, evenly of each source those of the lowest rank, in their order."""
     of_source = defaultdict(list)
     for id in ids:
         of_source[source_of(id)].append(id)
@@ -55,7 +57,7 @@ def _sample(ids: Sequence[str], most: int | None, seed: int | None) -> list[str]
     fewest_first = sorted(of_source.values(), key=len)
     for number, members in enumerate(fewest_first):
         share = (most - len(chosen)) // (len(fewest_first) - number)
-        chosen |= set(sorted(members, key=lambda id: derive_seed(seed, "sample", id))[:share])
+        chosen |= set(sorted(members, key=rank)[:share])
     return [id for id in ids if id in chosen]
 
 

@@ -105,6 +105,14 @@ def test_recipes_share_what_cannot_differ_yet(paper, recipe, iteration, checkpoi
     assert paper.checkpoint(BIG, recipe, iteration) == checkpoint
 
 
+def test_recipes_with_more_instructions_draw_a_sample(paper):
+    """Else the cap would leave Direct 20k and 30k the very same pairs."""
+    ordinary = paper.config.recipes["one_base"].instructions
+    more = {name: recipe.training for name, recipe in paper.config.recipes.items() if recipe.instructions > ordinary}
+    assert set(more) == {"direct_20k", "direct_30k", *(f"data_{n}0k" for n in range(2, 6))}
+    assert {(training.rows, training.max_samples) for training in more.values()} == {("sample", 3000)}
+
+
 def test_every_checkpoint_is_trained_by_the_recipe_that_owns_it(paper):
     for model, checkpoint in paper.trained():
         recipe, _, iteration = checkpoint.partition("/iter")

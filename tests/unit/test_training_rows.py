@@ -14,8 +14,10 @@ def used(kept=ALL, seed=1, **settings) -> list[str]:
     return list(use_of_pairs(kept, RowSettings(**{"validation_share": 0} | settings), seed))
 
 
-def test_the_first_pairs_leave_out_what_was_written_last():
-    assert used(max_samples=44) == [*BASE, *FIRST]
+def test_the_first_pairs_are_those_that_each_checkpoint_wrote_first():
+    """Total_base: the newest checkpoint's pairs are among them."""
+    assert used(max_samples=30) == [*BASE[:13], *FIRST, *SECOND[:13]]
+    assert used(BASE, max_samples=7) == BASE[:7]
 
 
 def test_a_sample_is_even_over_the_checkpoints_that_wrote_and_keeps_the_order():
