@@ -100,8 +100,8 @@ class InstructionSettings(Settings):
     seed_tasks: str = f"{FETCHED}/self_instruct/seed_tasks.jsonl"
     """File of seed tasks, one JSON object a line in the Self-Instruct format (paper: its 175)."""
     meta_prompt: str = "config/prompts/meta_prompt.txt"
-    """File with the text before the worked examples; `{demonstrations}` marks their place. The shipped one asks for what
-    Alpaca's asks, as the paper's does, in words of our own."""
+    """File with the text before the worked examples; `{demonstrations}` marks their place. The shipped one asks for
+    what Alpaca's asks, as the paper's does, in words of our own."""
     demonstrations: Count = 5
     """Seed tasks shown in each prompt, drawn without replacement (authors' scripts: 5)."""
     shard_size: Count = 1000

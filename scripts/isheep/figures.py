@@ -39,14 +39,7 @@ class PointSettings(Settings):
     """Name of the recipe."""
 
 
-class NotedFigure(Settings):
-    """What every figure may have."""
-
-    notes: tuple[str, ...] = ()
-    """Sentences that the figure shows below its caption."""
-
-
-class SweepFigure(NotedFigure):
+class SweepFigure(Settings):
     """How scores depend on a setting that recipes differ in: one line per iteration (paper, Figure 2)."""
 
     kind: Literal["sweep"]
@@ -63,9 +56,11 @@ class SweepFigure(NotedFigure):
     """The recipes, from left to right."""
     panels: Annotated[tuple[PanelSettings, ...], Field(min_length=1), AfterValidator(each_once_by("label"))]
     """The metrics, a panel each, row by row."""
+    notes: tuple[str, ...] = ()
+    """Sentences that stand behind the caption."""
 
 
-class ShareFigure(NotedFigure):
+class ShareFigure(Settings):
     """The share of pairs that the assessment scores high, by iteration (paper, Figure 3).
 
     One curve for each criterion alone and one for all of them together. Iteration t counts the pairs that it chose
@@ -86,9 +81,11 @@ class ShareFigure(NotedFigure):
     """Criteria of the assessment, each a curve of its own."""
     threshold: Annotated[int, Field(ge=0, le=9)] = 8
     """A score is high if it is > threshold (paper: 8). Scores run from 1 to 10."""
+    notes: tuple[str, ...] = ()
+    """Sentences that stand behind the caption."""
 
 
-class ProjectionFigure(NotedFigure):
+class ProjectionFigure(Settings):
     """The generated pairs of each iteration on the first two principal components of a reference set (paper, Figure 4).
 
     Reference and pairs must have been turned into vectors by one and the same model.
@@ -110,6 +107,8 @@ class ProjectionFigure(NotedFigure):
     sample: int = Field(2000, ge=1)
     """Rows drawn of the reference, from which the components are computed, and pairs drawn of each iteration; where
     there are fewer pairs, all are drawn. The paper does not say how many it takes."""
+    notes: tuple[str, ...] = ()
+    """Sentences that stand behind the caption."""
 
 
 FigureSettings = Annotated[SweepFigure | ShareFigure | ProjectionFigure, Field(discriminator="kind")]

@@ -71,8 +71,8 @@ def test_a_cap_says_which_pairs_are_used_and_where(note):
     }
     assert note(shown, records) == [
         "Of the kept pairs the first 3, evenly of the checkpoints that wrote them, are used in first. Of the kept "
-        "pairs 3, drawn at random and evenly of the checkpoints that wrote them, are used in drawn. Elsewhere all kept pairs "
-        "are used. Of the pairs used, "
+        "pairs 3, drawn at random and evenly of the checkpoints that wrote them, are used in drawn. Elsewhere all kept "
+        "pairs are used. Of the pairs used, "
         "10 % are held out for validation."
     ]
 
