@@ -49,7 +49,7 @@ rule make_data_table:
     params:
         code=program_digest("scripts/make_data_table.py"),
         profiles=literally(json.dumps(profiles_of_trained())),
-        yields=literally(as_flags({"yields": CONFIG.yields.published})),
+        yields=literally(as_flags({"yields": CONFIG.yields.published, "note": CONFIG.yields.notes})),
     message:
         "Make the table of what the data looks like"
     shell:

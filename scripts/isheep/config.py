@@ -179,6 +179,8 @@ class YieldSettings(Settings):
     """csv file of published yields; null: the table of what the data looks like shows ours alone."""
     rows: Unique[PublishedYield] = ()
     """Which of its rows belong to which iteration."""
+    notes: tuple[str, ...] = ()
+    """Sentences that stand below the table of what the data looks like."""
 
 
 class RuntimeSettings(Settings):

@@ -106,6 +106,7 @@ class Matrix:
             label=_numbered(declared.label, iteration) if declared else name,
             group=declared.group if declared else model,
             published=_numbered(published, iteration) if published else None,
+            empty=declared.empty if declared else (),
             values=declared.values if declared else {},
         )
 
@@ -237,10 +238,11 @@ class Matrix:
         for name, table in self.config.tables.items():
             labels = [column.label for column in table.columns]
             for number, row in enumerate(table.rows or ()):
-                for label in row.columns or ():
+                named = [("columns", label) for label in row.columns or ()] + [("empty", label) for label in row.empty]
+                for key, label in named:
                     if label not in labels:
                         raise InputError(
-                            f"tables.{name}.rows.{number}.columns: found {label!r}, allowed: {listed(labels)}"
+                            f"tables.{name}.rows.{number}.{key}: found {label!r}, allowed: {listed(labels)}"
                             f"{nearest(label, labels)}."
                         )
                 drop = f"; or leave out the row, or the table (tables: {{{name}: null}})"

@@ -61,11 +61,31 @@ def test_every_published_cell_is_measured_or_says_why_it_cannot_be_compared(pape
         published = load_published(table.published)
         for row in paper.rows(table):
             for column in table.columns:
-                if published.value(row.published, column.published) is None:
+                if not column.published or published.value(row.published, column.published) is None:
                     continue
                 assert column.benchmark in measured[row.model][row.checkpoint], (row.label, column.label)
         for remarks in (published.remarks(r, c) for r in published.rows for c in published.columns):
             assert all(remark.text for remark in remarks if not remark.comparable)
+
+
+def test_every_open_choice_stands_below_the_tables_that_it_touches(paper):
+    """By what a table shows: the sentence of each choice that the paper leaves open."""
+    for name, table in paper.config.tables.items():
+        notes = " ".join(table.notes)
+        benchmarks = {column.benchmark for column in table.columns}
+        recipes = {row.recipe for row in paper.rows(table)}
+        said = {
+            "both are shown, its number beside the raw one": "alpaca_eval" in benchmarks,
+            "AlpacaEval at temperature 0.7": bool(benchmarks & {"alpaca_eval", "mt_bench"}),
+            "how IFEval's answers were drawn": "ifeval" in benchmarks,
+            "one score; the paper does not say what it is compared with": "icl" in recipes,
+            "which of more it takes": True,
+            "Each pair weighs the same": True,
+            "in our own words": True,
+        }
+        assert {sentence: sentence in notes for sentence in said} == said, name
+    assert "neither which model its vectors are of" in paper.config.figures["figure_4"].notes[0]
+    assert "presumably Total_base" in " ".join(paper.config.yields.notes)
 
 
 def test_every_claim_is_about_published_cells(paper):
