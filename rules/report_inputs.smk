@@ -7,7 +7,7 @@ FIGURES = {
     for kind in ("sweep", "share", "projection")
 }
 # The declared tables, and those that every experiment has where it has what they are about.
-TABLES = [*CONFIG.tables, *CONFIG.agreements, *(["claims"] if CONFIG.claims else [])]
+TABLES = [*CONFIG.tables, *CONFIG.agreements, *CONFIG.cases, *(["claims"] if CONFIG.claims else [])]
 TABLES += ["data", "contamination"] if MATRIX.trained() else []
 CLAIMED_TABLES = list(dict.fromkeys(claim.table for claim in CONFIG.claims.values()))
 
@@ -171,6 +171,20 @@ def ledgers_of_figure(wildcards):
     figure = MATRIX.figure(wildcards.figure)
     shown = [(figure.model, MATRIX.checkpoint(figure.model, figure.recipe, t)) for t in figure.iterations]
     return [{key: place[key] for key in ("iteration", "seed", "path")} for place in of_trained("ledger.jsonl", shown)]
+
+
+def files_of_cases(wildcards):
+    """The ledgers of the iterations in a table of single pairs, and the pairs that are new in each."""
+    cases = CONFIG.cases[wildcards.cases]
+    seed = CONFIG.experiment.seeds[0]
+    files = []
+    for iteration in cases.iterations:
+        owner = MATRIX.checkpoint(cases.model, cases.recipe, iteration)
+        author = MATRIX.checkpoint(cases.model, cases.recipe, iteration - 1)
+        home = f"{RESULTS}/{cases.model}/seed{seed}"
+        pairs = [f"{home}/{author}/pairs/shard{shard}.jsonl" for shard in MATRIX.shards(cases.recipe)]
+        files.append({"iteration": iteration, "ledger": f"{home}/{owner}/ledger.jsonl", "pairs": pairs})
+    return files
 
 
 def vectors_of_figure(wildcards):

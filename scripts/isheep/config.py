@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from isheep.agreement import AgreementSettings
 from isheep.benchmarks import BaselineSettings, BenchmarkSettings, metrics_of
+from isheep.cases import CaseSettings
 from isheep.claims import ClaimSettings
 from isheep.embedding import EmbeddingSettings
 from isheep.engine import EngineSettings, Sampling
@@ -235,6 +236,8 @@ class Config(Settings):
     """Where published files come from."""
     tables: dict[Name, TableSettings] = Field(default_factory=dict)
     """The tables, by name."""
+    cases: dict[Name, CaseSettings] = Field(default_factory=dict)
+    """Tables of single pairs, by name."""
     yields: YieldSettings = YieldSettings()
     """Published yields, beside ours in the table `data`."""
     figures: dict[Name, FigureSettings] = Field(default_factory=dict)
@@ -291,7 +294,8 @@ class Config(Settings):
             "recipes": ((RESERVED_RECIPE,), "the folder of the untouched base model"),
             "tables": (RESERVED_TABLES, "a table that every experiment has"),
             "agreements": ((*RESERVED_TABLES, *self.tables), "the name of a table"),
-            "figures": ((*RESERVED_TABLES, *self.tables, *self.agreements), "the name of a table"),
+            "cases": ((*RESERVED_TABLES, *self.tables, *self.agreements), "the name of a table"),
+            "figures": ((*RESERVED_TABLES, *self.tables, *self.agreements, *self.cases), "the name of a table"),
         }
         for key, (names, what) in taken.items():
             for name in getattr(self, key):

@@ -33,7 +33,7 @@ AS_IN_YAML = {
     r"a valid boolean(, unable to interpret input)?": "true or false",
 }
 """What the checker calls by its name in Python, and YAML by another."""
-REMOVABLE = ("tables", "figures", "claims", "agreements")
+REMOVABLE = ("tables", "figures", "claims", "agreements", "cases")
 """Sections in which a null removes an entry that another configuration file has."""
 
 

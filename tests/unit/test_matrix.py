@@ -356,3 +356,26 @@ def test_a_claim_about_a_row_that_its_table_lacks_is_refused(demo):
     }
     with pytest.raises(InputError, match=r"claims.gain: found the row '1.8B bass', .*did you mean '1.8B base'"):
         Matrix(load_config(demo, [DEMO])).check()
+
+
+CASES = {"caption": "x", "model": "demo", "recipe": "one_base", "iterations": [1]}
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "sentence"),
+    [
+        ("cases", {"iterations": [4]}, r"cases.extra.iterations: found 4, but one_base on demo has iterations 1 to 3"),
+        ("cases", {"criteria": ["qualiti"]}, r"cases.extra.criteria: found 'qualiti', .*did you mean 'quality'"),
+        ("cases", {"recipe": "self_instruct"}, r"cases.extra.criteria: found 'quality', but .* scores none is defined"),
+        ("tables", {"empty": ["avrage"]}, r"tables.main.rows.0.empty: found 'avrage', allowed: average; did you mean"),
+    ],
+)
+def test_a_table_of_pairs_or_an_empty_cell_that_cannot_be_is_refused(demo, key, change, sentence):
+    if key == "cases":
+        demo["cases"] = {"extra": CASES | change}
+    else:
+        column = {"benchmark": "mt_bench", "metric": "average", "label": "average"}
+        rows = [{"model": "demo", "label": "base"} | change]
+        demo["tables"]["main"] = {"caption": "x", "columns": [column], "rows": rows}
+    with pytest.raises(InputError, match=sentence):
+        Matrix(load_config(demo, [DEMO])).check()
