@@ -83,6 +83,7 @@ localrules:
     collect_contamination,
     make_table,
     make_agreement_table,
+    make_cases,
     make_data_table,
     make_contamination_table,
     check_claims,

@@ -120,7 +120,7 @@ rule score_alpaca_eval:
         annotations=rules.judge_alpaca_eval.output.annotations,
         usage=rules.judge_alpaca_eval.output.usage,
         answered_by=answers_to_judge("answered_by.json"),
-        length_control=lambda wildcards: benchmark(wildcards).length_control or [],
+        length_control=length_control,
     output:
         scored=f"{SUBJECT}/benchmarks/{{benchmark}}/items.jsonl",
         result=f"{SUBJECT}/benchmarks/{{benchmark}}/result.json",

@@ -258,7 +258,7 @@ def starting_weights(wildcards):
 
 
 def training_settings(wildcards):
-    return recipe_of(wildcards).training.model_dump_json()
+    return recipe_of(wildcards).training.fit().model_dump_json()
 
 
 def system_prompt_flag(wildcards):

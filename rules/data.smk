@@ -49,7 +49,7 @@ rule make_data_table:
     params:
         code=program_digest("scripts/make_data_table.py"),
         profiles=literally(json.dumps(profiles_of_trained())),
-        yields=literally(as_flags({"yields": CONFIG.yields.published})),
+        yields=literally(as_flags({"yields": CONFIG.yields.published, "note": CONFIG.yields.notes})),
     message:
         "Make the table of what the data looks like"
     shell:
@@ -85,6 +85,7 @@ rule list_test_items:
 rule check_contamination:
     input:
         training_set=rules.select_pairs.output.training_set,
+        selection=rules.select_pairs.output.record,
         test_items=expand(f"{RESULTS}/test_items/{{benchmark}}.jsonl", benchmark=BENCHMARKS),
     output:
         report=f"{ITERATION}/contamination.json",
@@ -100,8 +101,8 @@ rule check_contamination:
     message:
         "Look for test items among the data of {wildcards.recipe}, iteration {wildcards.iteration}"
     shell:
-        "python scripts/check_contamination.py --training-set={input.training_set:q} --test-items {params.named:q}"
-        " --report={output.report:q} 2> {log:q}"
+        "python scripts/check_contamination.py --training-set={input.training_set:q} --selection={input.selection:q}"
+        " --test-items {params.named:q} --report={output.report:q} 2> {log:q}"
 
 
 rule make_contamination_table:

@@ -7,6 +7,7 @@
 rule plot_sweep:
     input:
         scores=f"{RESULTS}/tables/{{figure}}/scores.csv",
+        selections=lambda wildcards: [place["path"] for place in selections_of_sweep(wildcards)],
     output:
         svg=f"{RESULTS}/figures/{{figure}}.svg",
         pdf=f"{RESULTS}/figures/{{figure}}.pdf",
@@ -23,10 +24,12 @@ rule plot_sweep:
         code=program_digest("scripts/plot_sweep.py"),
         figure=figure_settings,
         points=lambda wildcards: json.dumps(sweep_points(wildcards)),
+        selections=lambda wildcards: json.dumps(selections_of_sweep(wildcards)),
     message:
         "Draw {wildcards.figure}"
     shell:
         "python scripts/plot_sweep.py --scores {input.scores:q} --figure={params.figure:q} --points={params.points:q}"
+        " --selections={params.selections:q}"
         " --svg={output.svg:q} --pdf={output.pdf:q} --csv={output.csv:q} 2> {log:q}"
 
 

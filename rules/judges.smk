@@ -103,10 +103,16 @@ def alpaca_eval_asking(wildcards):
     return as_flags({"outputs": outputs, "annotator": benchmark(wildcards).annotator, "missing": missing})
 
 
+def length_control(wildcards):
+    """What the length-controlled win rate is fitted from: a file, or the hub data set that has it; none without."""
+    given = benchmark(wildcards).length_control
+    return f"{HUB_CACHE}/{SOURCES.hub[given].folder}" if given in SOURCES.hub else given or []
+
+
 def alpaca_eval_scoring(wildcards):
     """Flags of what not every set of outputs has: who wrote them, and the file for length control."""
     answered_by = answers_to_judge("answered_by.json")(wildcards) or None
-    return as_flags({"answered-by": answered_by, "length-control": benchmark(wildcards).length_control})
+    return as_flags({"answered-by": answered_by, "length-control": length_control(wildcards) or None})
 
 
 def mt_bench_references(wildcards):

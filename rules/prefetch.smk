@@ -28,6 +28,11 @@ try:
         HUB[source.folder] = source
     NAMED = [(f"benchmarks.{name}.hub", CONFIG.benchmarks[name].hub) for name in benchmarks_of("lm_eval")]
     NAMED += [
+        (f"benchmarks.{name}.length_control", [CONFIG.benchmarks[name].length_control])
+        for name in benchmarks_of("alpaca_eval")
+        if CONFIG.benchmarks[name].length_control in SOURCES.hub
+    ]
+    NAMED += [
         (f"figures.{name}.reference", [figure.reference])
         for name, figure in CONFIG.figures.items()
         if figure.kind == "projection" and not Path(figure.reference).exists()

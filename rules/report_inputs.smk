@@ -7,7 +7,7 @@ FIGURES = {
     for kind in ("sweep", "share", "projection")
 }
 # The declared tables, and those that every experiment has where it has what they are about.
-TABLES = [*CONFIG.tables, *CONFIG.agreements, *(["claims"] if CONFIG.claims else [])]
+TABLES = [*CONFIG.tables, *CONFIG.agreements, *CONFIG.cases, *(["claims"] if CONFIG.claims else [])]
 TABLES += ["data", "contamination"] if MATRIX.trained() else []
 CLAIMED_TABLES = list(dict.fromkeys(claim.table for claim in CONFIG.claims.values()))
 
@@ -107,10 +107,20 @@ def significance_of_table(wildcards):
     return files if compared else []
 
 
+def trained_in_table(wildcards):
+    """The trained checkpoints in a table, each once."""
+    rows = rows_of_table(wildcards)
+    return dict.fromkeys((row.model, row.checkpoint) for row in rows if row.previous is not None)
+
+
 def contamination_of_table(wildcards):
     """The contamination reports of the trained checkpoints in a table."""
-    trained = [(row.model, row.checkpoint) for row in rows_of_table(wildcards) if row.previous is not None]
-    return of_trained("contamination.json", dict.fromkeys(trained))
+    return of_trained("contamination.json", trained_in_table(wildcards))
+
+
+def selections_of_table(wildcards):
+    """The records that say which pairs the trained checkpoints in a table are trained on."""
+    return of_trained("selection.json", trained_in_table(wildcards))
 
 
 def contamination_csv_of_table(wildcards):
@@ -150,11 +160,31 @@ def sweep_points(wildcards):
     ]
 
 
+def selections_of_sweep(wildcards):
+    """The records that say which pairs the checkpoints in a figure of kind sweep are trained on."""
+    shown = dict.fromkeys((point["model"], point["checkpoint"]) for point in sweep_points(wildcards))
+    return of_trained("selection.json", shown)
+
+
 def ledgers_of_figure(wildcards):
     """The ledgers of the iterations in a figure of kind share."""
     figure = MATRIX.figure(wildcards.figure)
     shown = [(figure.model, MATRIX.checkpoint(figure.model, figure.recipe, t)) for t in figure.iterations]
     return [{key: place[key] for key in ("iteration", "seed", "path")} for place in of_trained("ledger.jsonl", shown)]
+
+
+def files_of_cases(wildcards):
+    """The ledgers of the iterations in a table of single pairs, and the pairs that are new in each."""
+    cases = CONFIG.cases[wildcards.cases]
+    seed = CONFIG.experiment.seeds[0]
+    files = []
+    for iteration in cases.iterations:
+        owner = MATRIX.checkpoint(cases.model, cases.recipe, iteration)
+        author = MATRIX.checkpoint(cases.model, cases.recipe, iteration - 1)
+        home = f"{RESULTS}/{cases.model}/seed{seed}"
+        pairs = [f"{home}/{author}/pairs/shard{shard}.jsonl" for shard in MATRIX.shards(cases.recipe)]
+        files.append({"iteration": iteration, "ledger": f"{home}/{owner}/ledger.jsonl", "pairs": pairs})
+    return files
 
 
 def vectors_of_figure(wildcards):

@@ -16,12 +16,10 @@ CONFIGURED = Configured(
         name: {
             "selection": {
                 "method": CONFIG.recipes[name].selection.model_dump(mode="json"),
+                "rows": CONFIG.recipes[name].training.row_choice().model_dump(mode="json"),
                 "instructions": CONFIG.recipes[name].instructions,
             },
-            "training": {
-                "settings": CONFIG.recipes[name].training.model_dump(mode="json"),
-                "separator": CONFIG.responses.separator,
-            },
+            "training": {"settings": CONFIG.recipes[name].training.fit().model_dump(mode="json")},
         }
         for name in RECIPES
     },

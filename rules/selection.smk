@@ -2,8 +2,9 @@
 #
 # needs    <checkpoint>/pairs/ of the checkpoints that wrote the recipe's data; their assessment/, perplexity/ or vectors/
 # writes   <recipe>/iter<t>/clusters.jsonl        density recipes: which cluster each pair belongs to
-#          <recipe>/iter<t>/training_set.jsonl    the pairs that are kept
-#          <recipe>/iter<t>/ledger.jsonl          every pair that was written: kept or not, why, and its scores
+#          <recipe>/iter<t>/training_set.jsonl    the kept pairs that are trained on
+#          <recipe>/iter<t>/validation_set.jsonl  the kept pairs that are held out; empty where none are
+#          <recipe>/iter<t>/ledger.jsonl          every pair that was written: kept or not, why, what for, and its scores
 #          <recipe>/iter<t>/selection.json        by which settings and files they were selected
 
 
@@ -40,6 +41,7 @@ rule select_pairs:
         clusters=their_clusters,
     output:
         training_set=f"{ITERATION}/training_set.jsonl",
+        validation_set=f"{ITERATION}/validation_set.jsonl",
         ledger=f"{ITERATION}/ledger.jsonl",
         record=f"{ITERATION}/selection.json",
     log:
@@ -51,6 +53,7 @@ rule select_pairs:
     params:
         code=program_digest("scripts/select_pairs.py"),
         selection=lambda wildcards: recipe_of(wildcards).selection.model_dump_json(),
+        rows=lambda wildcards: recipe_of(wildcards).training.row_choice().model_dump_json(),
         asked=lambda wildcards: recipe_of(wildcards).instructions,
         seed=job_seed("selection"),
     message:
@@ -58,5 +61,6 @@ rule select_pairs:
     shell:
         "python scripts/select_pairs.py --pairs {input.pairs:q} --scores {input.scores:q}"
         " --perplexities {input.perplexities:q} --clusters {input.clusters:q} --selection={params.selection:q}"
-        " --count={params.asked:q} --seed={params.seed:q}"
-        " --training-set={output.training_set:q} --ledger={output.ledger:q} --record={output.record:q} 2> {log:q}"
+        " --rows={params.rows:q} --count={params.asked:q} --seed={params.seed:q}"
+        " --training-set={output.training_set:q} --validation-set={output.validation_set:q}"
+        " --ledger={output.ledger:q} --record={output.record:q} 2> {log:q}"

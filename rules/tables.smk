@@ -6,6 +6,7 @@
 #          results/<experiment>/tables/<table>.csv, .md, .tex
 #          results/<experiment>/tables/<agreement>.csv, .md, .tex    how far two judges agree on the same answers
 #          results/<experiment>/tables/scores.csv         every score of the experiment, one a row
+#          results/<experiment>/tables/<cases>.csv, .md, .tex     single pairs, from ledgers and pairs
 #          results/<experiment>/tables/claims.csv, .md, .tex    what the paper's text says, from its numbers and ours
 
 
@@ -101,6 +102,7 @@ rule make_table:
         scores=f"{RESULTS}/tables/{{table}}/scores.csv",
         significance=significance_of_table,
         contamination=contamination_csv_of_table,
+        selections=lambda wildcards: [place["path"] for place in selections_of_table(wildcards)],
         published=published_of_table,
     output:
         csv=f"{RESULTS}/tables/{{table}}.csv",
@@ -120,11 +122,13 @@ rule make_table:
         rows=lambda wildcards: json.dumps([row.model_dump() for row in rows_of_table(wildcards)]),
         published=published_flag,
         contamination=contamination_flag,
+        selections=lambda wildcards: json.dumps(selections_of_table(wildcards)),
     message:
         "Make the table {wildcards.table}"
     shell:
         "python scripts/make_table.py --scores {input.scores:q} --significance {input.significance:q}"
         " {params.contamination} {params.published} --table={params.table:q} --rows={params.rows:q}"
+        " --selections={params.selections:q}"
         " --csv={output.csv:q} --markdown={output.markdown:q} --latex={output.latex:q} 2> {log:q}"
 
 
@@ -156,6 +160,34 @@ rule make_agreement_table:
     shell:
         "python scripts/make_agreement_table.py --agreement={params.agreement:q} --rows={params.rows:q}"
         " --grid={params.grid:q} --configured={params.configured:q}"
+        " --csv={output.csv:q} --markdown={output.markdown:q} --latex={output.latex:q} 2> {log:q}"
+
+
+rule make_cases:
+    input:
+        ledgers=lambda wildcards: [entry["ledger"] for entry in files_of_cases(wildcards)],
+        pairs=lambda wildcards: [file for entry in files_of_cases(wildcards) for file in entry["pairs"]],
+    output:
+        csv=f"{RESULTS}/tables/{{cases}}.csv",
+        markdown=f"{RESULTS}/tables/{{cases}}.md",
+        latex=f"{RESULTS}/tables/{{cases}}.tex",
+    log:
+        f"{RESULTS}/logs/{{cases}}.log",
+    benchmark:
+        f"{RESULTS}/logs/{{cases}}.benchmark.tsv"
+    wildcard_constraints:
+        cases=any_of(CONFIG.cases),
+    conda:
+        "../envs/tables.yaml"
+    params:
+        code=program_digest("scripts/make_cases.py"),
+        cases=lambda wildcards: CONFIG.cases[wildcards.cases].model_dump_json(),
+        files=lambda wildcards: json.dumps(files_of_cases(wildcards)),
+        seed=lambda wildcards: derive_seed(CONFIG.experiment.seeds[0], "cases", wildcards.cases),
+    message:
+        "Draw the pairs of {wildcards.cases}"
+    shell:
+        "python scripts/make_cases.py --cases={params.cases:q} --files={params.files:q} --seed={params.seed:q}"
         " --csv={output.csv:q} --markdown={output.markdown:q} --latex={output.latex:q} 2> {log:q}"
 
 

@@ -1,6 +1,6 @@
 # Training: supervised fine-tuning of the base (or last) weights on the selected pairs.
 #
-# needs    weights to start from, <recipe>/iter<t>/training_set.jsonl
+# needs    weights to start from, <recipe>/iter<t>/training_set.jsonl, validation_set.jsonl
 # writes   <recipe>/iter<t>/adapter/    LoRA recipes: what was learned; engines run it on the weights it was trained on
 #          <recipe>/iter<t>/weights/    full weights; of LoRA recipes merged where they are needed, then removed
 
@@ -9,6 +9,7 @@ rule train_adapter:
     input:
         weights=starting_weights,
         training_set=rules.select_pairs.output.training_set,
+        validation_set=rules.select_pairs.output.validation_set,
     output:
         trained=directory(f"{ITERATION}/adapter"),
     log:
@@ -31,7 +32,6 @@ rule train_adapter:
     params:
         code=program_digest("scripts/train.py"),
         training=training_settings,
-        separator=literally(CONFIG.responses.separator),
         system_prompt=system_prompt_flag,
         seed=job_seed("training"),
     message:
@@ -39,7 +39,7 @@ rule train_adapter:
     shell:
         "python scripts/launch_training.py --layout={resources.layout:q} --gpus={resources.gpu:q} --threads={threads:q} --"
         " --weights={input.weights:q} --training-set={input.training_set:q}"
-        " --training={params.training:q} --separator={params.separator:q} {params.system_prompt}"
+        " --validation-set={input.validation_set:q} --training={params.training:q} {params.system_prompt}"
         " --seed={params.seed:q} --micro-batch-size={resources.micro_batch_size:q}"
         " --output={output.trained:q} 2> {log:q}"
 

@@ -39,7 +39,7 @@ def main(arguments: argparse.Namespace) -> None:
         lambda request, completion: {
             "id": request.id,
             "criterion": prompt.criterion,
-            "score": parse_score(completion.text, prompt.score_after),
+            "score": parse_score(completion.text, prompt.score_after, prompt.fraction),
             "text": completion.text,
         },
     )

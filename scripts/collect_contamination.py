@@ -14,12 +14,13 @@ from isheep.table_text import Line, Sheet, add_sheet_arguments, write_sheet
 
 WHERE = ("model", "seed", "recipe", "iteration")
 COUNTS = ("items", "thirteen_gram", "substring", "either")
-COLUMNS = [*WHERE, "benchmark", *COUNTS, "pairs"]
+PAIRS = ("pairs", "kept")
+COLUMNS = [*WHERE, "benchmark", *COUNTS, *PAIRS]
 
 CAPTION = "Test items that are in the data each checkpoint was trained on."
 MEANING = (
     "Hit items / items. An item is hit if some pair of the training set has a run of 13 of its words, or all of it; "
-    "case, punctuation and white space do not count."
+    "case, punctuation and white space do not count. Pairs that are kept, but not trained on, count neither."
 )
 
 
@@ -29,8 +30,9 @@ def main(arguments: argparse.Namespace) -> None:
     reports = [read_report(place["path"]) for place in places]
     rows = [
         {key: place[key] for key in WHERE}
-        | {"benchmark": benchmark, "pairs": report["pairs"]}
+        | {"benchmark": benchmark}
         | {count: found[count] for count in COUNTS}
+        | {count: report[count] for count in PAIRS}
         for place, report in zip(places, reports, strict=True)
         for benchmark, found in report["benchmarks"].items()
     ]
@@ -44,8 +46,10 @@ def main(arguments: argparse.Namespace) -> None:
 def read_report(path: str) -> dict:
     """Read a report of check_contamination.py. Raises InputError for another file."""
     report = read_object(path)
-    if not {"pairs", "benchmarks"} <= report.keys():
-        raise InputError(f"{path}: it has no 'pairs' and 'benchmarks'; give a report of check_contamination.py.")
+    if not {*PAIRS, "benchmarks"} <= report.keys():
+        raise InputError(
+            f"{path}: it has no 'pairs', 'kept' and 'benchmarks'; give a report of check_contamination.py."
+        )
     return report
 
 
@@ -53,10 +57,10 @@ def make_sheet(places: list[dict], reports: list[dict]) -> Sheet:
     """A line for each training set, a column for each benchmark."""
     benchmarks = list(dict.fromkeys(name for report in reports for name in report["benchmarks"]))
     lines = [
-        Line((*(str(place[key]) for key in WHERE), str(report["pairs"]), *cells(report, benchmarks)))
+        Line((*(str(place[key]) for key in WHERE), *(str(report[key]) for key in PAIRS), *cells(report, benchmarks)))
         for place, report in zip(places, reports, strict=True)
     ]
-    return Sheet(CAPTION, (*WHERE, "pairs", *benchmarks), len(WHERE), lines, notes(reports, benchmarks))
+    return Sheet(CAPTION, (*WHERE, "trained on", "kept", *benchmarks), len(WHERE), lines, notes(reports, benchmarks))
 
 
 def cells(report: dict, benchmarks: list[str]) -> list[str]:

@@ -4,6 +4,7 @@ import argparse
 import csv
 import json
 import statistics
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -24,6 +25,8 @@ SHOWN = {
     "broke a rule": ("pairs.broke_a_rule", 1),
     "scored": ("pairs.scored", 1),
     "kept": ("pairs.kept", 1),
+    "trained on": ("pairs.trained_on", 1),
+    "held out": ("pairs.held_out", 1),
     "% of generated": ("pairs.kept_of_generated", 100),
     "input %": ("texts.kept.with_input", 100),
     "words mean": ("texts.kept.response.words_mean", 1),
@@ -41,6 +44,8 @@ YIELDS = {"kept": "kept", "words mean": "mean words", "words median": "median wo
 
 CAPTION = "What the data looks like that each iteration is trained on."
 MEANING = (
+    "Trained on are the kept pairs that training took, less those held out for validation; where fewer are used than "
+    "kept, the recipe caps them.",
     "Words, input, duplicates and distinct-2 are those of the kept pairs: words and distinct-2 of their responses, "
     "duplicates are instructions that repeat an earlier one.",
     "Distinct-2 is the number of different pairs of neighbouring words by the number of words; it falls as data grows.",
@@ -53,7 +58,7 @@ def main(arguments: argparse.Namespace) -> None:
     published = read_yields(arguments.yields) if arguments.yields else {}
     check_yields(places, published, arguments.yields)
     rows = [{key: place[key] for key in WHERE} | flattened(read_object(place["path"])) for place in places]
-    sheet = make_sheet(places, rows, published)
+    sheet = make_sheet(places, rows, published, arguments.note)
     with publish(arguments.csv) as partial:
         guarded_frame(pandas.DataFrame(with_zero_counts(rows)).convert_dtypes()).to_csv(partial, index=False)
     write_sheet(sheet, arguments)
@@ -98,7 +103,7 @@ def with_zero_counts(rows: list[dict]) -> list[dict]:
     return [{key: row.get(key, 0 if key.startswith(counted) else None) for key in keys} for row in rows]
 
 
-def make_sheet(places: list[dict], rows: list[dict], published: dict[str, dict[str, str]]) -> Sheet:
+def make_sheet(places: list[dict], rows: list[dict], published: dict[str, dict[str, str]], own: Sequence[str]) -> Sheet:
     """The chosen columns: a line for each model, recipe and iteration, over all seeds."""
     both = sorted(zip(places, rows, strict=True), key=lambda pair: order(pair[1], rows))
     lines, model = [], None
@@ -109,7 +114,7 @@ def make_sheet(places: list[dict], rows: list[dict], published: dict[str, dict[s
         lines.append(Line(tuple(cells), opens_group=where[0] != model))
         model = where[0]
     headings = [text for heading in SHOWN for text in (heading, PAPER.get(heading)) if text]
-    return Sheet(CAPTION, ("model", "recipe", "iteration", *headings), 3, lines, notes(places, rows, published))
+    return Sheet(CAPTION, ("model", "recipe", "iteration", *headings), 3, lines, notes(places, rows, published, own))
 
 
 def checkpoint(row: dict) -> tuple:
@@ -143,14 +148,14 @@ def number(values: list[float | None], factor: int, key: str) -> str:
     return str(scaled[0]) if isinstance(scaled[0], int) else f"{scaled[0]:.{digits}f}"
 
 
-def notes(places: list[dict], rows: list[dict], published: dict[str, dict[str, str]]) -> list[str]:
-    """Sentences below the table."""
+def notes(places: list[dict], rows: list[dict], published: dict[str, dict[str, str]], own: Sequence[str]) -> list[str]:
+    """Sentences below the table. own: those of the configuration."""
     seeds = len({row["seed"] for row in rows})
     replicates = ["One seed." if seeds == 1 else f"Mean ± standard deviation over {seeds} seeds."]
     shown = dict.fromkeys(place["published"] for place in places if place.get("published"))
     source = ["The paper's numbers are counted from its released data: github.com/multimodal-art-projection/I-SHEEP."]
     remarks = [f"Paper's {name}: {published[name]['remark']}" for name in shown if published[name]["remark"]]
-    return [*replicates, *MEANING, *(source if shown else []), *remarks]
+    return [*replicates, *MEANING, *(source if shown else []), *remarks, *own]
 
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -158,6 +163,7 @@ parser.add_argument(
     "--profiles", required=True, help="JSON list: model, seed, recipe, iteration, path, published (row of --yields)"
 )
 parser.add_argument("--yields", type=Path, help="csv of published yields")
+parser.add_argument("--note", action="append", default=[], help="sentence to stand below the table; may be repeated")
 parser.add_argument("--csv", type=Output, required=True, help="csv to write: every number of every profile")
 add_sheet_arguments(parser)
 

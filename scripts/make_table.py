@@ -11,7 +11,8 @@ from isheep.csv_text import guarded_frame, read_frame
 from isheep.ownership import Output
 from isheep.published import load_published
 from isheep.records import publish
-from isheep.table_notes import table_notes
+from isheep.row_notes import SelectionPlace, Shown, training_notes
+from isheep.table_notes import row_title, table_notes
 from isheep.table_numbers import build_table, check_table, table_sheet
 from isheep.table_text import add_sheet_arguments, write_sheet
 from isheep.tables import Row, TableSettings
@@ -29,11 +30,19 @@ def main(arguments: argparse.Namespace) -> None:
     check_table(arguments.csv.stem, table, rows, scores, published)
     numbers = build_table(scores, table, rows, published, significance)
     notes = table_notes(numbers, table, rows, scores, published, significance, contamination)
+    places = TypeAdapter(list[SelectionPlace]).validate_json(arguments.selections)
+    notes += [note for note in training_notes(places, map(shown_as, rows)) if note not in notes]
     sheet = table_sheet(numbers, table, notes)
     with publish(arguments.csv) as partial:
         guarded_frame(numbers).to_csv(partial, index=False)
     write_sheet(sheet, arguments)
     print(f"{arguments.markdown}: {len(numbers)} rows")
+
+
+def shown_as(row: Row) -> Shown:
+    """Return a row as the notes on its training data name it."""
+    where = row.model_dump(include={"model", "recipe", "iteration", "checkpoint"})
+    return Shown(title=row_title(row), **where)
 
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -43,6 +52,7 @@ parser.add_argument("--rows", required=True, help="the table's rows, JSON")
 parser.add_argument("--published", type=Path, help="csv of the paper's numbers, with its remarks.csv beside it")
 parser.add_argument("--significance", type=Path, nargs="*", default=[], help="csv files of compare_iterations.py")
 parser.add_argument("--contamination", type=Path, help="csv of the test items that overlap with training data")
+parser.add_argument("--selections", default="[]", help="JSON list: model, seed, recipe, iteration, path of the record")
 parser.add_argument("--csv", type=Output, required=True, help="csv to write; its stem is the table's name")
 add_sheet_arguments(parser)
 

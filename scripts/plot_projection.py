@@ -104,7 +104,7 @@ def draw_projection(
     ]
     labels = [f"reference ({len(reference):,} of {counts[0]:,})", "generated pairs"]
     note = "Principal components and shares of variance are those of the reference."
-    finish(drawing, handles, labels, figure.caption, [note])
+    finish(drawing, handles, labels, figure.caption, [note, *figure.notes])
     return drawing
 
 

@@ -101,7 +101,7 @@ def draw_shares(numbers: pandas.DataFrame, figure: ShareFigure) -> Figure:
     name_categories(axes, [str(iteration) for iteration in iterations])
     axes.set_xlabel("iteration")
     axes.set_ylabel(f"scored pairs with a score > {figure.threshold} (%)")
-    finish(drawing, lines, names, figure.caption, share_notes(pandas.concat(points), figure))
+    finish(drawing, lines, names, figure.caption, [*share_notes(pandas.concat(points), figure), *figure.notes])
     return drawing
 
 

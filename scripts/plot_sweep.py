@@ -1,6 +1,7 @@
 """Draw how scores depend on a setting that recipes differ in, one line per iteration (paper, Figure 2)."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas
@@ -24,6 +25,7 @@ from isheep.plotting import (
     wrapped,
 )
 from isheep.records import InputError
+from isheep.row_notes import SelectionPlace, Shown, training_notes
 from isheep.spelling import listed, nearest
 
 
@@ -36,9 +38,18 @@ def main(arguments: argparse.Namespace) -> None:
     scores = read_frame(arguments.scores)
     check_metrics(scores, figure, arguments.scores)
     numbers = sweep_numbers(scores, figure, points)
+    places = TypeAdapter(list[SelectionPlace]).validate_json(arguments.selections)
+    notes = training_notes(places, [shown_as(point, figure) for point in points])
     with house_style():
-        save(draw_sweep(numbers, figure), figure.caption, numbers, arguments)
+        save(draw_sweep(numbers, figure, notes), figure.caption, numbers, arguments)
     print(f"{arguments.svg}: {numbers['mean'].count()} of {len(numbers)} points have a score")
+
+
+def shown_as(point: SweepPoint, figure: SweepFigure) -> Shown:
+    """Return a point as the notes on its training data name it."""
+    recipe = next(declared.recipe for declared in figure.points if declared.x == point.x)
+    where = point.model_dump(include={"model", "iteration", "checkpoint"})
+    return Shown(title=f"{point.x} iteration {point.iteration}", recipe=recipe, **where)
 
 
 def check_metrics(scores: pandas.DataFrame, figure: SweepFigure, path: Path) -> None:
@@ -93,8 +104,8 @@ def sweep_numbers(scores: pandas.DataFrame, figure: SweepFigure, points: list[Sw
     return pandas.DataFrame(rows)
 
 
-def draw_sweep(numbers: pandas.DataFrame, figure: SweepFigure) -> Figure:
-    """Draw a panel for each metric, and in it a line for each iteration."""
+def draw_sweep(numbers: pandas.DataFrame, figure: SweepFigure, notes: Sequence[str] = ()) -> Figure:
+    """Draw a panel for each metric, and in it a line for each iteration. notes: sentences more below it."""
     names = [point.x for point in figure.points]
     drawing, panels = panel_grid(len(figure.panels), panel_height=2.1)
     size = len(names) * len(figure.iterations)
@@ -114,7 +125,7 @@ def draw_sweep(numbers: pandas.DataFrame, figure: SweepFigure) -> Figure:
     rows = panels[0].get_subplotspec().get_gridspec().nrows
     drawing.set_figheight(drawing.get_figheight() + rows * extra)
     labels = [f"iteration {iteration}" for iteration in figure.iterations]
-    finish(drawing, lines, labels, figure.caption, sweep_notes(numbers))
+    finish(drawing, lines, labels, figure.caption, [*sweep_notes(numbers), *notes, *figure.notes])
     return drawing
 
 
@@ -133,6 +144,7 @@ parser = argparse.ArgumentParser(description=__doc__)
 add_figure_arguments(parser)
 parser.add_argument("--points", required=True, help="whose scores stand where: x, iteration, checkpoint, model; JSON")
 parser.add_argument("--scores", type=Path, required=True, help="csv of all scores")
+parser.add_argument("--selections", default="[]", help="JSON list: model, seed, recipe, iteration, path of the record")
 
 if __name__ == "__main__":
     program.run(main, parser)

@@ -25,6 +25,7 @@ def main(arguments: argparse.Namespace) -> None:
     check_ledger(arguments, ledger, broken_by.keys(), trained_on)
 
     chosen = {row["id"] for row in ledger}
+    kept = {row["id"] for row in ledger if row["kept"]}
     rules = [{"rejected_by": broken_by[row["id"]]} for row in ledger]
     profile = {
         "instructions": candidates,
@@ -32,11 +33,11 @@ def main(arguments: argparse.Namespace) -> None:
         "scores": profile_scores(rules, ledger),
         "texts": {
             "generated": profile_texts(pair for pair in written_pairs(arguments) if pair["id"] in chosen),
-            "kept": profile_texts(training_set(arguments)),
+            "kept": profile_texts(pair for pair in written_pairs(arguments) if pair["id"] in kept),
         },
     }
     write_json(arguments.profile, profile)
-    print(f"{arguments.profile}: {len(trained_on)} of {len(ledger)} pairs kept")
+    print(f"{arguments.profile}: {len(kept)} of {len(ledger)} pairs kept, {len(trained_on)} trained on")
 
 
 def written_pairs(arguments: argparse.Namespace) -> Iterator[dict]:
@@ -45,7 +46,7 @@ def written_pairs(arguments: argparse.Namespace) -> Iterator[dict]:
 
 
 def training_set(arguments: argparse.Namespace) -> Iterator[dict]:
-    """Yield the kept pairs, read anew as well."""
+    """Yield the pairs that are trained on."""
     return iterate_rows(arguments.training_set, "id", "instruction", "input", "response")
 
 
@@ -55,10 +56,11 @@ def read_ledger(path: Path) -> list[dict]:
         {
             "id": row["id"],
             "kept": row["kept"],
+            "used_for": shared(row["used_for"]),
             "reason": shared(row["reason"]),
             "scores": {shared(criterion): score for criterion, score in row["scores"].items()},
         }
-        for row in once_each(iterate_rows(path, "id", "kept", "reason", "scores"), str(path))
+        for row in once_each(iterate_rows(path, "id", "kept", "used_for", "reason", "scores"), str(path))
     ]
 
 
@@ -75,10 +77,10 @@ def check_ledger(arguments: argparse.Namespace, ledger: list[dict], written: Set
             f"{arguments.ledger}: it has {len(unknown)} pairs that --pairs lacks, the first is {unknown[0]}; give all "
             "shards that were chosen from."
         )
-    if different := sorted(kept ^ trained_on):
+    if different := sorted({row["id"] for row in ledger if row["used_for"] == "training"} ^ trained_on):
         raise InputError(
-            f"{arguments.training_set}: it differs from the ledger's kept pairs in {len(different)}, the first is "
-            f"{different[0]}; give the two files of one selection."
+            f"{arguments.training_set}: it differs from the ledger's pairs for training in {len(different)}, the first "
+            f"is {different[0]}; give the two files of one selection."
         )
 
 
@@ -87,7 +89,7 @@ parser.add_argument("--instructions", type=Path, nargs="+", required=True, help=
 parser.add_argument("--rejected", type=Path, nargs="*", default=[], help="JSON Lines of rejected candidates")
 parser.add_argument("--pairs", type=Path, nargs="+", required=True, help="JSON Lines of pairs, shard by shard")
 parser.add_argument("--ledger", type=Path, required=True, help="JSON Lines: what happened to each pair")
-parser.add_argument("--training-set", type=Path, required=True, help="JSON Lines of the kept pairs")
+parser.add_argument("--training-set", type=Path, required=True, help="JSON Lines of the pairs trained on")
 parser.add_argument("--profile", type=Output, required=True, help="JSON to write")
 
 if __name__ == "__main__":

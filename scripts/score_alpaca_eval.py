@@ -7,6 +7,7 @@ from unittest import mock
 
 from isheep import program
 from isheep.alpaca import DRAW, REFERENCE_WINS, keep_package_offline
+from isheep.hub_cache import file_in
 from isheep.provenance import installed_versions
 from isheep.records import InputError, write_jsonl
 from isheep.results import add_result_arguments, write_result
@@ -17,6 +18,7 @@ FETCH_LENGTH_CONTROL = (
     "The length-controlled win rate is missing: it is fitted from df_gamed.csv of the data set tatsu-lab/alpaca_eval "
     "on the Hugging Face hub; fetch that file and name it under length_control."
 )
+LENGTH_CONTROL_FILE = "df_gamed.csv"
 FITTED_ON_ALL = "The length-controlled win rate is missing: it is fitted on outputs for all instructions."
 FROM_ANNOTATIONS = (
     "The length-controlled win rate is the mean of the annotations' own glm_preference, fitted by their publisher."
@@ -28,7 +30,10 @@ def main(arguments: argparse.Namespace) -> None:
     keep_package_offline()
     annotations = json.loads(arguments.annotations.read_text(encoding="utf-8"))
     record = json.loads(arguments.usage.read_text(encoding="utf-8"))
-    length_controlled = length_controlled_score(annotations, arguments.length_control)
+    length_control = arguments.length_control
+    if length_control is not None and length_control.is_dir():
+        length_control = file_in(length_control, LENGTH_CONTROL_FILE)
+    length_controlled = length_controlled_score(annotations, length_control)
     result = {
         "benchmark": arguments.benchmark,
         "task": "alpaca_eval",
@@ -42,7 +47,7 @@ def main(arguments: argparse.Namespace) -> None:
         "reference": record["reference"],
     }
     write_jsonl(arguments.items, (item_row(number, row) for number, row in enumerate(annotations)))
-    read = [arguments.annotations, arguments.usage, arguments.answered_by, arguments.length_control]
+    read = [arguments.annotations, arguments.usage, arguments.answered_by, length_control]
     write_result(arguments, result, read, record, result["answered_by"])
     print(f"{arguments.benchmark}: {len(annotations)} annotations scored")
 
@@ -165,7 +170,12 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--annotations", type=Path, required=True, help="JSON list, one row an instruction")
 parser.add_argument("--usage", type=Path, required=True, help="JSON: what the annotations come from")
 parser.add_argument("--answered-by", type=Path, help="JSON: who answered, and how")
-parser.add_argument("--length-control", type=Path, nargs="?", help="df_gamed.csv of tatsu-lab/alpaca_eval")
+parser.add_argument(
+    "--length-control",
+    type=Path,
+    nargs="?",
+    help="df_gamed.csv, or the folder that tatsu-lab/alpaca_eval was fetched into",
+)
 add_result_arguments(parser)
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Select a training set from the pairs that a checkpoint wrote, and account for every one of them."""
+"""Select training data from the pairs that checkpoints wrote, and account for every one of them.
+
+Of the kept pairs, a recipe may use but a part, and hold some of these out for validation.
+"""
 
 import argparse
 from collections import Counter, defaultdict
@@ -17,23 +20,35 @@ from isheep.selection import (
     SelectionSettings,
     select_pairs,
 )
+from isheep.training_rows import RowSettings, rows_checksum, use_of_pairs
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Write the training set and the ledger."""
+    """Write the training set, the pairs held out, the ledger and the record."""
     settings = SelectionSettings.model_validate_json(arguments.selection)
-    check_flags(arguments, settings)
+    rows = RowSettings.model_validate_json(arguments.rows)
+    check_flags(arguments, settings, rows)
     pairs = [{"id": pair["id"], "rejected_by": shared(pair["rejected_by"])} for pair in choices(arguments)]
     measurements = read_measurements(arguments)
     check_measurements(pairs, measurements, settings)
-    _, ledger = select_pairs(pairs, measurements, settings, arguments.seed)
-    write_jsonl(arguments.ledger, ledger)
-    both = zip(choices(arguments), ledger, strict=True)
-    write_jsonl(arguments.training_set, (pair for pair, entry in both if entry["kept"]))
-    write_json(arguments.record, selection_record(arguments))
+    kept, ledger = select_pairs(pairs, measurements, settings, arguments.seed)
+    use = use_of_pairs([pair["id"] for pair in kept], rows, arguments.seed)
+    write_jsonl(arguments.ledger, (row | {"used_for": use.get(row["id"])} for row in ledger))
+    write_jsonl(arguments.training_set, used_for("training", arguments, use))
+    write_jsonl(arguments.validation_set, used_for("validation", arguments, use))
+    write_json(arguments.record, selection_record(arguments, settings, rows, use, len(kept)))
     reasons = Counter(entry["reason"] for entry in ledger if not entry["kept"])
     rejected = "".join(f", {reason} {count}" for reason, count in reasons.most_common())
-    print(f"{arguments.training_set}: {len(ledger) - reasons.total()} of {len(ledger)} pairs kept{rejected}")
+    counts = Counter(use.values())
+    print(
+        f"{arguments.training_set}: {len(kept)} of {len(ledger)} pairs kept, {counts['training']} to train on, "
+        f"{counts['validation']} held out{rejected}"
+    )
+
+
+def used_for(what: str, arguments: argparse.Namespace, use: dict[str, str]) -> Iterator[dict]:
+    """Yield the pairs that are used for this, in the order in which they were written."""
+    return (pair for pair in choices(arguments) if use.get(pair["id"]) == what)
 
 
 def choices(arguments: argparse.Namespace) -> Iterator[dict]:
@@ -41,8 +56,8 @@ def choices(arguments: argparse.Namespace) -> Iterator[dict]:
     return first_of_each_source((pair for path in arguments.pairs for pair in iterate_some(path)), arguments.count)
 
 
-def check_flags(arguments: argparse.Namespace, settings: SelectionSettings) -> None:
-    """Raise InputError if a flag is missing that the method needs."""
+def check_flags(arguments: argparse.Namespace, settings: SelectionSettings, rows: RowSettings) -> None:
+    """Raise InputError if a flag is missing that the method, or the choice of training rows, needs."""
     needed = [
         ("--scores", arguments.scores, settings.method == "scores" and settings.criteria),
         ("--perplexities", arguments.perplexities, settings.method in METHODS_WITH_PERPLEXITIES),
@@ -54,6 +69,8 @@ def check_flags(arguments: argparse.Namespace, settings: SelectionSettings) -> N
             raise InputError(
                 f"selection.method is {settings.method!r}, which needs {flag}, but it is not given; add it."
             )
+    if arguments.seed is None and (rows.rows == "sample" or rows.validation_share):
+        raise InputError("the choice of training rows draws some of them, which needs --seed; add it.")
 
 
 def read_measurements(arguments: argparse.Namespace) -> Measurements:
@@ -90,13 +107,21 @@ def check_measurements(pairs: list[dict], measured: Measurements, settings: Sele
             )
 
 
-def selection_record(arguments: argparse.Namespace) -> dict:
-    """What the training set was selected by."""
+def selection_record(
+    arguments: argparse.Namespace, settings: SelectionSettings, rows: RowSettings, use: dict[str, str], kept: int
+) -> dict:
+    """What the training set was selected by, and what is trained on: counts, and the checksum of these pairs."""
     files = [*arguments.pairs, *arguments.scores, *arguments.perplexities, arguments.clusters]
+    counts = Counter(use.values())
     return {
-        "method": SelectionSettings.model_validate_json(arguments.selection).model_dump(mode="json"),
+        "method": settings.model_dump(mode="json"),
+        "rows": rows.model_dump(mode="json"),
         "instructions": arguments.count,
         "seed": arguments.seed,
+        "kept": kept,
+        "trained_on": counts["training"],
+        "held_out": counts["validation"],
+        "trained_on_sha256": rows_checksum(used_for("training", arguments, use)),
         "files": files_read(files),
     }
 
@@ -107,9 +132,11 @@ parser.add_argument("--scores", type=Path, nargs="*", default=[], help="JSON Lin
 parser.add_argument("--perplexities", type=Path, nargs="*", default=[], help="JSON Lines of perplexities")
 parser.add_argument("--clusters", type=Path, nargs="?", help="JSON Lines with the cluster of each pair")
 parser.add_argument("--selection", required=True, help="settings of the selection, JSON")
+parser.add_argument("--rows", required=True, help="which of the kept pairs are used, and for what, JSON")
 parser.add_argument("--count", type=int, required=True, help="pairs to choose from, per checkpoint that wrote them")
-parser.add_argument("--seed", type=int, help="seed of the draw from each cluster, for method density")
-parser.add_argument("--training-set", type=Output, required=True, help="JSON Lines to write: the kept pairs")
+parser.add_argument("--seed", type=int, help="seed of the draws: from each cluster, of a sample, of pairs held out")
+parser.add_argument("--training-set", type=Output, required=True, help="JSON Lines to write: pairs to train on")
+parser.add_argument("--validation-set", type=Output, required=True, help="JSON Lines to write: pairs held out")
 parser.add_argument("--ledger", type=Output, required=True, help="JSON Lines to write: what happened to each pair")
 parser.add_argument("--record", type=Output, required=True, help="JSON to write: what the pairs were selected by")
 

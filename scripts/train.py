@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
+from typing import Literal
 
 import torch
 from accelerate import PartialState
@@ -30,6 +31,7 @@ from transformers import (
     set_seed,
 )
 from transformers.integrations.fsdp import is_fsdp_enabled
+from transformers.utils import ModelOutput
 from trl import SFTConfig, SFTTrainer
 
 from isheep import program
@@ -38,8 +40,8 @@ from isheep.identity import read_identity, require_whole, write_identity
 from isheep.ownership import open_alone
 from isheep.prompts import chat_messages, response_prompt
 from isheep.reading import read_some
-from isheep.records import InputError, claim, file_sha256, publish, unfinished_folder, write_json
-from isheep.training import TRAINING_RECORD, TrainingSettings
+from isheep.records import InputError, claim, file_sha256, publish, read_jsonl, unfinished_folder, write_json
+from isheep.training import TRAINING_RECORD, FitSettings
 
 WHOLE = "whole"
 """In a saved step's folder: all of the step is on the disk."""
@@ -47,7 +49,7 @@ WHOLE = "whole"
 
 def main(arguments: argparse.Namespace) -> None:
     """Train, and publish an adapter (method lora) or a folder of full weights (method full)."""
-    settings = TrainingSettings.model_validate_json(arguments.training)
+    settings = FitSettings.model_validate_json(arguments.training)
     torch.set_num_threads(arguments.threads)
     set_seed(arguments.seed)
     state = PartialState(cpu=not torch.cuda.is_available())  # the processes know each other before one loads weights
@@ -79,13 +81,13 @@ def alone(output: Path) -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def what_is_asked(arguments: argparse.Namespace, settings: TrainingSettings) -> dict:
+def what_is_asked(arguments: argparse.Namespace, settings: FitSettings) -> dict:
     """All that the result depends on, but for the order of sums: kept with saved steps and in the published folder."""
     return {
         "weights": read_identity(arguments.weights),
         "training_set": file_sha256(arguments.training_set),
+        "validation_set": file_sha256(arguments.validation_set),
         "settings": settings.model_dump(mode="json"),
-        "separator": arguments.separator,
         "system_prompt": arguments.system_prompt,
         "seed": arguments.seed,
     }
@@ -113,28 +115,29 @@ def saved_steps_folder(output: Path, asked: dict) -> Path:
     return folder
 
 
-def train(arguments: argparse.Namespace, settings: TrainingSettings, asked: dict) -> None:
+def train(arguments: argparse.Namespace, settings: FitSettings, asked: dict) -> None:
     """Train from the start, or from the last saved step, and publish."""
     require_whole(arguments.weights)
     accumulation = accumulated_batches(settings, arguments.micro_batch_size, PartialState().num_processes)
-    examples = training_examples(arguments, settings)
+    pairs = training_examples(arguments, settings)
+    held_out = validation_examples(arguments, settings)
     saved_steps = saved_steps_folder(arguments.output, asked)
     trainer = PairTrainer(
         model=load_weights(arguments.weights, settings),
-        args=trainer_settings(arguments, settings, saved_steps, accumulation),
-        train_dataset=examples["train"],
-        eval_dataset=examples.get("test"),
+        args=trainer_settings(arguments, settings, saved_steps, accumulation, validate=held_out is not None),
+        train_dataset=pairs,
+        eval_dataset=held_out,
         processing_class=AutoTokenizer.from_pretrained(arguments.weights),
         peft_config=adapter_settings(settings),
         callbacks=[KeepSavedSteps()],
     )
-    trainer.pairs = len(trainer.train_dataset)
+    trainer.loss, trainer.pairs = settings.loss, len(trainer.train_dataset)
     trainer.train_dataset = whole_batches(trainer.train_dataset, settings.batch_size)
     with redirect_stdout(sys.stderr):  # the trainer's progress belongs in the log
         trainer.train(resume_from_checkpoint=last_saved_step(saved_steps))
     save(trainer, arguments, settings, asked)
     if PartialState().is_main_process:
-        print(f"{arguments.output}: trained on {len(examples['train'])} pairs, {trainer.state.global_step} steps")
+        print(f"{arguments.output}: trained on {len(pairs)} pairs, {trainer.state.global_step} steps")
 
 
 class EpochOrder(Sampler):
@@ -159,16 +162,53 @@ class EpochOrder(Sampler):
 
 
 class PairTrainer(SFTTrainer):
-    """TRL's trainer, on pairs in the order of EpochOrder. `pairs`: how many of the rows are pairs."""
+    """TRL's trainer, on pairs in the order of EpochOrder, with the loss that is asked for.
+
+    pairs: how many of the rows are pairs. loss: `token` is TRL's own. For `sequence` it is told that the items of a
+    step are its pairs instead of their tokens, and each token weighs one by its pair's number of tokens.
+    """
 
     pairs: int
+    loss: Literal["sequence", "token"]
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> EpochOrder:
         rows = self.train_dataset if train_dataset is None else train_dataset
         return EpochOrder(self.pairs, len(rows), self.args.data_seed)
 
+    def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> torch.Tensor | int | None:
+        if self.loss == "token":
+            return super()._get_num_items_in_batch(batch_samples, device)
+        pairs = sum(pairs_with_loss(batch["labels"]) for batch in batch_samples).to(device)
+        return self.accelerator.gather(pairs).sum()
 
-def accumulated_batches(settings: TrainingSettings, micro_batch_size: int, processes: int) -> int:
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor | tuple[torch.Tensor, ModelOutput]:
+        """Return the loss of one forward pass: its part of the step's."""
+        if self.loss == "token":
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+
+        def of_pairs(**given: object) -> ModelOutput:
+            outputs = model(**given)
+            if given.get("fused_lm_head"):
+                outputs.log_probs = outputs.log_probs / outputs.label_mask.sum(dim=1, keepdim=True).clamp(min=1)
+            return outputs
+
+        if num_items_in_batch is None:  # validation, in which TRL multiplies by the processes what it is told to divide
+            num_items_in_batch = pairs_with_loss(inputs["labels"]) * self.accelerator.num_processes
+        return super().compute_loss(of_pairs, inputs, return_outputs, num_items_in_batch)
+
+
+def pairs_with_loss(labels: torch.Tensor) -> torch.Tensor:
+    """Return how many rows have a token that counts; the first of a row is never predicted."""
+    return labels[:, 1:].ne(-100).any(dim=1).sum()
+
+
+def accumulated_batches(settings: FitSettings, micro_batch_size: int, processes: int) -> int:
     """Return how many forward passes of each process make one step; raise InputError if they make no whole batch."""
     if settings.batch_size % (micro_batch_size * processes):
         raise InputError(
@@ -178,7 +218,7 @@ def accumulated_batches(settings: TrainingSettings, micro_batch_size: int, proce
     return settings.batch_size // (micro_batch_size * processes)
 
 
-def load_weights(folder: Path, settings: TrainingSettings) -> PreTrainedModel:
+def load_weights(folder: Path, settings: FitSettings) -> PreTrainedModel:
     """Load the weights to start from: float32 where they are trained, the training's precision where they are frozen.
 
     They go straight to the process's device, but under FSDP, which hands out the parts that the first process has read.
@@ -220,7 +260,7 @@ def last_saved_step(folder: Path) -> str | None:
     return str(max(whole, key=lambda step: int(step.name.rpartition("-")[2]))) if whole else None
 
 
-def save(trainer: SFTTrainer, arguments: argparse.Namespace, settings: TrainingSettings, asked: dict) -> None:
+def save(trainer: SFTTrainer, arguments: argparse.Namespace, settings: FitSettings, asked: dict) -> None:
     """Publish the adapter or the weights; under FSDP every process gives its part, and the first one writes."""
     trainer.accelerator.wait_for_everyone()
     main_process = PartialState().is_main_process
@@ -237,30 +277,37 @@ def save(trainer: SFTTrainer, arguments: argparse.Namespace, settings: TrainingS
     trainer.accelerator.wait_for_everyone()
 
 
-def training_examples(arguments: argparse.Namespace, settings: TrainingSettings) -> dict[str, Dataset]:
-    """Return the pairs as prompt and completion, both chat messages; `test` holds the validation share, if any."""
-    pairs = read_some(arguments.training_set)[: settings.max_samples]
-    rows = [
-        {
-            "prompt": chat_messages(
-                response_prompt(pair["instruction"], pair["input"], arguments.separator),
-                arguments.system_prompt,
-            ),
-            "completion": [{"role": "assistant", "content": pair["response"]}],
-        }
-        for pair in pairs
-    ]
-    dataset = Dataset.from_list(rows)
-    if settings.validation_share == 0 or len(rows) < 2:
-        return {"train": dataset}
-    return dict(dataset.train_test_split(test_size=settings.validation_share, seed=arguments.seed))
+def training_examples(arguments: argparse.Namespace, settings: FitSettings) -> Dataset:
+    """Return the pairs to train on as prompt and completion, both chat messages."""
+    return examples(read_some(arguments.training_set), arguments, settings)
+
+
+def validation_examples(arguments: argparse.Namespace, settings: FitSettings) -> Dataset | None:
+    """Return the pairs that are held out, in the same form; None where there are none."""
+    pairs = read_jsonl(arguments.validation_set)
+    return examples(pairs, arguments, settings) if pairs else None
+
+
+def examples(pairs: list[dict], arguments: argparse.Namespace, settings: FitSettings) -> Dataset:
+    """Return pairs as prompt and completion."""
+    return Dataset.from_list(
+        [
+            {
+                "prompt": chat_messages(
+                    response_prompt(pair["instruction"], pair["input"], settings.separator),
+                    arguments.system_prompt,
+                ),
+                "completion": [{"role": "assistant", "content": pair["response"]}],
+            }
+            for pair in pairs
+        ]
+    )
 
 
 def trainer_settings(
-    arguments: argparse.Namespace, settings: TrainingSettings, saved_steps: Path, accumulation: int
+    arguments: argparse.Namespace, settings: FitSettings, saved_steps: Path, accumulation: int, validate: bool
 ) -> SFTConfig:
-    """Translate the settings into the trainer's."""
-    validate = "steps" if settings.validation_share else "no"
+    """Translate the settings into the trainer's. validate: whether there are pairs held out."""
     return SFTConfig(
         output_dir=str(saved_steps),
         learning_rate=settings.learning_rate,
@@ -276,11 +323,11 @@ def trainer_settings(
         completion_only_loss=True,
         bf16=settings.precision == "bfloat16",
         use_cpu=not torch.cuda.is_available(),
-        eval_strategy=validate,
-        eval_steps=settings.save_steps if settings.validation_share else None,
+        eval_strategy="steps" if validate else "no",
+        eval_steps=settings.save_steps if validate else None,
         save_steps=settings.save_steps,
         save_total_limit=2,
-        load_best_model_at_end=bool(settings.validation_share),
+        load_best_model_at_end=validate,
         logging_steps=10,
         report_to="none",
         seed=arguments.seed,
@@ -288,7 +335,7 @@ def trainer_settings(
     )
 
 
-def adapter_settings(settings: TrainingSettings) -> LoraConfig | None:
+def adapter_settings(settings: FitSettings) -> LoraConfig | None:
     """Return the adapter's configuration: all linear layers, as the paper; None for full fine-tuning."""
     if settings.method == "full":
         return None
@@ -304,8 +351,8 @@ def adapter_settings(settings: TrainingSettings) -> LoraConfig | None:
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--weights", type=Path, required=True, help="folder with the weights to start from")
 parser.add_argument("--training-set", type=Path, required=True, help="JSON Lines: instruction, input, response")
+parser.add_argument("--validation-set", type=Path, required=True, help="JSON Lines of pairs held out; may be empty")
 parser.add_argument("--training", required=True, help="settings of the training, JSON")
-parser.add_argument("--separator", required=True, help="text between an instruction and its input")
 parser.add_argument("--system-prompt", help="system text of the chat; without it there is no system turn")
 parser.add_argument("--seed", type=int, required=True, help="seed of shuffling, dropout and initial adapter")
 parser.add_argument("--threads", type=int, default=1, help="CPU threads")

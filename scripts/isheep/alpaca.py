@@ -47,8 +47,9 @@ class AlpacaEvalSettings(Settings):
     raw_suffix: str = ""
     """Put after an instruction when the untouched base model answers it raw, such as a newline."""
     length_control: str | None = None
-    """File df_gamed.csv of the data set tatsu-lab/alpaca_eval on the Hugging Face hub, from which the
-    length-controlled win rate is fitted; null leaves that win rate out, with a note. Only for AlpacaEval 2's 805
+    """What the length-controlled win rate is fitted from, df_gamed.csv of the data set tatsu-lab/alpaca_eval on the
+    Hugging Face hub: the file, or the name of the data set in the file of sources (`alpaca_eval`), which
+    `snakemake prefetch` then fetches; null leaves that win rate out, with a note. Only for AlpacaEval 2's 805
     instructions, in their published order."""
 
 

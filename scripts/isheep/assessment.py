@@ -12,7 +12,8 @@ from isheep.yaml_text import read_yaml
 
 PLACEHOLDERS = ("{instruction}", "{response}")
 REQUIRED_KEYS = ("criterion", "template")
-KEYS = (*REQUIRED_KEYS, "score_after")
+KEYS = (*REQUIRED_KEYS, "score_after", "fraction")
+FRACTIONS = ("nearest", "down", "missing")
 LOWEST_SCORE, HIGHEST_SCORE = 1, 10
 
 NUMBER = r"\d+(?:\.\d+)?"
@@ -30,6 +31,9 @@ class AssessmentPrompt:
     score_after: str | None = None
     """Text behind which the judge writes its score, for judges that reason first; None: the score comes
     first."""
+    fraction: str = "nearest"
+    """What a score such as 8.5 counts as. nearest: the whole number next to it, a half the one above (9; as the
+    released scripts, which do not say what becomes of a half). down: the one below (8). missing: no score."""
 
     def render(self, instruction: str, input: str, response: str) -> str:
         """Fill the template; an input stands behind its instruction, one space between (as in the released
@@ -59,19 +63,23 @@ def load_assessment_prompt(path: str | Path) -> AssessmentPrompt:
     for key, value in content.items():
         if not isinstance(value, str) or not value:
             raise InputError(f"{path}: {key}: found {value!r}, but it must be a non-empty text.")
+    fraction = content.get("fraction", FRACTIONS[0])
+    if fraction not in FRACTIONS:
+        raise InputError(
+            f"{path}: fraction: found {fraction!r}, allowed: {listed(FRACTIONS)}{nearest(fraction, FRACTIONS)}."
+        )
     for placeholder in PLACEHOLDERS:
         if placeholder not in content["template"]:
             raise InputError(f"{path}: template: the placeholder {placeholder} is missing; add it.")
     return AssessmentPrompt(**content)
 
 
-def parse_score(text: str, score_after: str | None = None) -> int | None:
+def parse_score(text: str, score_after: str | None = None, fraction: str = "nearest") -> int | None:
     """Read a judge's score (1 to 10) from its completion; None if there is none, never a number in its place.
 
-    score_after: read behind the first occurrence of this text; without it there is no score. As in the
-    released scripts, leading non-word characters are skipped (so a minus sign is), then the number at the
-    start counts, or else the first one before `||`, rounded to an integer. Halves are rounded up (8.5 is 9):
-    the sources do not say how.
+    score_after, fraction: as in AssessmentPrompt; without the text there is no score. As in the released scripts,
+    leading non-word characters are skipped (so a minus sign is), then the number at the start counts, or else the
+    first one before `||`.
     """
     if score_after is not None:
         _, marker, text = text.partition(score_after)
@@ -84,5 +92,8 @@ def parse_score(text: str, score_after: str | None = None) -> int | None:
         number = found[1]
     else:
         return None
-    rounded = float(number) + 0.5
+    score = float(number)
+    if fraction == "missing" and not score.is_integer():
+        return None
+    rounded = score + 0.5 if fraction == "nearest" else score
     return math.floor(rounded) if LOWEST_SCORE <= rounded < HIGHEST_SCORE + 1 else None

@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from isheep.agreement import AgreementSettings
 from isheep.benchmarks import BaselineSettings, BenchmarkSettings, metrics_of
+from isheep.cases import CaseSettings
 from isheep.claims import ClaimSettings
 from isheep.embedding import EmbeddingSettings
 from isheep.engine import EngineSettings, Sampling
@@ -23,7 +24,7 @@ from isheep.settings import Settings, Unique
 from isheep.sources import FETCHED, FetchSettings
 from isheep.spelling import listed, nearest
 from isheep.tables import TableSettings
-from isheep.training import TrainingSettings
+from isheep.training_settings import TrainingSettings
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Count = Annotated[int, Field(ge=1)]
@@ -100,7 +101,8 @@ class InstructionSettings(Settings):
     seed_tasks: str = f"{FETCHED}/self_instruct/seed_tasks.jsonl"
     """File of seed tasks, one JSON object a line in the Self-Instruct format (paper: its 175)."""
     meta_prompt: str = "config/prompts/meta_prompt.txt"
-    """File with the text before the worked examples; `{demonstrations}` marks their place."""
+    """File with the text before the worked examples; `{demonstrations}` marks their place. The shipped one asks for
+    what Alpaca's asks, as the paper's does, in words of our own."""
     demonstrations: Count = 5
     """Seed tasks shown in each prompt, drawn without replacement (authors' scripts: 5)."""
     shard_size: Count = 1000
@@ -178,6 +180,8 @@ class YieldSettings(Settings):
     """csv file of published yields; null: the table of what the data looks like shows ours alone."""
     rows: Unique[PublishedYield] = ()
     """Which of its rows belong to which iteration."""
+    notes: tuple[str, ...] = ()
+    """Sentences that stand below the table of what the data looks like."""
 
 
 class RuntimeSettings(Settings):
@@ -232,6 +236,8 @@ class Config(Settings):
     """Where published files come from."""
     tables: dict[Name, TableSettings] = Field(default_factory=dict)
     """The tables, by name."""
+    cases: dict[Name, CaseSettings] = Field(default_factory=dict)
+    """Tables of single pairs, by name."""
     yields: YieldSettings = YieldSettings()
     """Published yields, beside ours in the table `data`."""
     figures: dict[Name, FigureSettings] = Field(default_factory=dict)
@@ -288,7 +294,8 @@ class Config(Settings):
             "recipes": ((RESERVED_RECIPE,), "the folder of the untouched base model"),
             "tables": (RESERVED_TABLES, "a table that every experiment has"),
             "agreements": ((*RESERVED_TABLES, *self.tables), "the name of a table"),
-            "figures": ((*RESERVED_TABLES, *self.tables, *self.agreements), "the name of a table"),
+            "cases": ((*RESERVED_TABLES, *self.tables, *self.agreements), "the name of a table"),
+            "figures": ((*RESERVED_TABLES, *self.tables, *self.agreements, *self.cases), "the name of a table"),
         }
         for key, (names, what) in taken.items():
             for name in getattr(self, key):

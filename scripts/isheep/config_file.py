@@ -33,7 +33,7 @@ AS_IN_YAML = {
     r"a valid boolean(, unable to interpret input)?": "true or false",
 }
 """What the checker calls by its name in Python, and YAML by another."""
-REMOVABLE = ("tables", "figures", "claims", "agreements")
+REMOVABLE = ("tables", "figures", "claims", "agreements", "cases")
 """Sections in which a null removes an entry that another configuration file has."""
 
 
@@ -94,9 +94,11 @@ def check_files(config: Config, benchmarks: Sequence[str]) -> None:
     for name, model in config.models.items():
         files |= {f"models.{name}.chat_template": model.chat_template, f"models.{name}.path": model.path}
     files |= _benchmark_files(config, benchmarks)
-    fetched = load_sources(config.fetch.sources).files
+    sources = load_sources(config.fetch.sources)
+    fetched = sources.files
     for key, file in files.items():
-        if file is None or Path(file).exists():
+        is_data_set = key.endswith(".length_control") and file in sources.hub
+        if file is None or is_data_set or Path(file).exists():
             continue
         if file.startswith(f"{FETCHED}/"):
             name = file.removeprefix(f"{FETCHED}/")

@@ -36,7 +36,8 @@ def profile_pairs(pairs: Sequence[Mapping], ledger: Sequence[Mapping]) -> dict:
     """Count what became of the pairs that a recipe chose from.
 
     pairs: rows with `rejected_by`, the response rule that the pair broke, or None; ledger: the row of each pair, in
-    the same order, with `kept`, `reason` and `scores` (criterion → score, or None where it could not be read).
+    the same order, with `kept`, `used_for` (training, validation, or None), `reason` and `scores` (criterion → score,
+    or None where it could not be read).
 
     `scored` are the pairs with a score on every criterion that the recipe asks for, None where it asks for none; the
     shares run from 0 to 1, and `kept_of_scored` is None where nothing was scored. `reasons` is the ledger's account of
@@ -53,6 +54,8 @@ def profile_pairs(pairs: Sequence[Mapping], ledger: Sequence[Mapping]) -> dict:
         "rules": rules,
         "scored": scored,
         "kept": kept,
+        "trained_on": sum(row["used_for"] == "training" for row in ledger),
+        "held_out": sum(row["used_for"] == "validation" for row in ledger),
         "kept_of_generated": kept / len(pairs),
         "kept_of_scored": kept / scored if scored else None,
         "reasons": _counted(row["reason"] for row in ledger if not row["kept"]),

@@ -56,6 +56,8 @@ class SweepFigure(Settings):
     """The recipes, from left to right."""
     panels: Annotated[tuple[PanelSettings, ...], Field(min_length=1), AfterValidator(each_once_by("label"))]
     """The metrics, a panel each, row by row."""
+    notes: tuple[str, ...] = ()
+    """Sentences that stand behind the caption."""
 
 
 class ShareFigure(Settings):
@@ -79,6 +81,8 @@ class ShareFigure(Settings):
     """Criteria of the assessment, each a curve of its own."""
     threshold: Annotated[int, Field(ge=0, le=9)] = 8
     """A score is high if it is > threshold (paper: 8). Scores run from 1 to 10."""
+    notes: tuple[str, ...] = ()
+    """Sentences that stand behind the caption."""
 
 
 class ProjectionFigure(Settings):
@@ -103,6 +107,8 @@ class ProjectionFigure(Settings):
     sample: int = Field(2000, ge=1)
     """Rows drawn of the reference, from which the components are computed, and pairs drawn of each iteration; where
     there are fewer pairs, all are drawn. The paper does not say how many it takes."""
+    notes: tuple[str, ...] = ()
+    """Sentences that stand behind the caption."""
 
 
 FigureSettings = Annotated[SweepFigure | ShareFigure | ProjectionFigure, Field(discriminator="kind")]

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from isheep.records import InputError
 from isheep.settings import Settings
-from isheep.training import TrainingSettings
+from isheep.training_settings import TrainingSettings
 
 BYTES = {"auto": 2, "bfloat16": 2, "float16": 2, "float32": 4}
 """Bytes of one number; `auto` is the checkpoint's own, and large models are published in 16 bits."""

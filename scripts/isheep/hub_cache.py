@@ -22,6 +22,14 @@ def fetched_commit(folder: Path) -> str | None:
     return main.read_text(encoding="utf-8") if main.is_file() else None
 
 
+def file_in(folder: Path, name: str) -> Path:
+    """Return a file of a repository's folder. Raises InputError if it does not hold that."""
+    file = folder / "snapshots" / (fetched_commit(folder) or "") / name
+    if not file.is_file():
+        raise InputError(f"{folder}: it has no {name}; remove the folder and run `snakemake prefetch` again.")
+    return file
+
+
 def snapshot_of(cache: str | Path, repository: str, kind: str = "dataset") -> Path:
     """Return the folder with the files of a repository that has been fetched into a cache.
 

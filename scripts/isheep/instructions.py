@@ -35,9 +35,9 @@ class InstructionFilters(Settings):
     off."""
 
     min_words: Annotated[int, Field(ge=1)] | None = 4
-    """Drop instructions of fewer words (paper: 3 or fewer); null switches it off."""
+    """Drop instructions of fewer words (authors' scripts and Self-Instruct: 3 or fewer); null switches it off."""
     max_words: Annotated[int, Field(ge=1)] | None = 150
-    """Drop instructions of more words (paper: more than 150); null switches it off."""
+    """Drop instructions of more words (authors' scripts and Self-Instruct: more than 150); null switches it off."""
     blacklist: tuple[Annotated[str, Field(pattern=r"\S")], ...] = BLACKLIST
     """Drop if one of these words or phrases is in the instruction or its input, as whole words in any
     case; an empty list switches it off."""
@@ -53,8 +53,8 @@ class InstructionFilters(Settings):
     link: bool = True
     """Drop if the instruction or its input has an http or https link; false switches it off."""
     near_duplicate_threshold: Annotated[float, Field(ge=0, le=1)] | None = 0.7
-    """Drop an instruction whose ROUGE-L F with a seed task or a kept instruction is above this (paper:
-    0.7); null switches it off."""
+    """Drop an instruction whose ROUGE-L F with a seed task or a kept instruction is above this (authors'
+    scripts and Self-Instruct: 0.7); null switches it off."""
 
 
 def parse_continuation(text: str, first_number: int) -> list[dict]:

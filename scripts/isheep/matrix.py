@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from isheep.agreement import AgreementSettings
+from isheep.cases import CaseSettings
 from isheep.config import JUDGED, RESERVED_RECIPE, Config
 from isheep.figures import FigureSettings
 from isheep.grid import PUBLISHED, Grid
@@ -106,6 +107,7 @@ class Matrix:
             label=_numbered(declared.label, iteration) if declared else name,
             group=declared.group if declared else model,
             published=_numbered(published, iteration) if published else None,
+            empty=declared.empty if declared else (),
             values=declared.values if declared else {},
         )
 
@@ -237,10 +239,11 @@ class Matrix:
         for name, table in self.config.tables.items():
             labels = [column.label for column in table.columns]
             for number, row in enumerate(table.rows or ()):
-                for label in row.columns or ():
+                named = [("columns", label) for label in row.columns or ()] + [("empty", label) for label in row.empty]
+                for key, label in named:
                     if label not in labels:
                         raise InputError(
-                            f"tables.{name}.rows.{number}.columns: found {label!r}, allowed: {listed(labels)}"
+                            f"tables.{name}.rows.{number}.{key}: found {label!r}, allowed: {listed(labels)}"
                             f"{nearest(label, labels)}."
                         )
                 drop = f"; or leave out the row, or the table (tables: {{{name}: null}})"
@@ -250,6 +253,8 @@ class Matrix:
         for name, table in self.config.agreements.items():
             for number, row in enumerate(table.rows or ()):
                 self._check_checkpoints(f"agreements.{name}.rows.{number}", row.model, row.recipe, row.iterations)
+        for name, cases in self.config.cases.items():
+            self._check_cases(f"cases.{name}", cases)
         for number, entry in enumerate(self.config.yields.rows):
             self._check_checkpoints(f"yields.rows.{number}", entry.model, entry.recipe, [entry.iteration])
         for name, claim in self.config.claims.items():
@@ -267,6 +272,17 @@ class Matrix:
             )
             for recipe in recipes:
                 self._check_checkpoints(f"figures.{name}", figure.model, recipe, figure.iterations or (), drop)
+
+    def _check_cases(self, where: str, cases: CaseSettings) -> None:
+        self._check_checkpoints(where, cases.model, cases.recipe, cases.iterations)
+        selection = self.config.recipes[cases.recipe].selection
+        scored = selection.criteria if selection.method == "scores" else ()
+        for criterion in cases.criteria:
+            if criterion not in scored:
+                raise InputError(
+                    f"{where}.criteria: found {criterion!r}, but the recipe {cases.recipe} scores {listed(scored)}"
+                    f"{nearest(criterion, scored)}."
+                )
 
     def _check_published(self, name: str, table: TableSettings) -> None:
         if table.published is None:

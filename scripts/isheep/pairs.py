@@ -6,14 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from isheep.prompts import response_prompt
 
 
-def first_of_each_source(pairs: Iterable[dict], count: int) -> Iterator[dict]:
-    """Yield the first `count` pairs of each checkpoint: its last shard may hold more than the recipe asks for.
+def source_of(id: str) -> str:
+    """Return the checkpoint that wrote a pair: the part of its id before the first colon."""
+    return id.partition(":")[0]
 
-    The checkpoint that wrote a pair is the part of its id before the first colon.
-    """
+
+def first_of_each_source(pairs: Iterable[dict], count: int) -> Iterator[dict]:
+    """Yield the first `count` pairs of each checkpoint: its last shard may hold more than the recipe asks for."""
     seen: Counter[str] = Counter()
     for pair in pairs:
-        source = pair["id"].split(":")[0]
+        source = source_of(pair["id"])
         seen[source] += 1
         if seen[source] <= count:
             yield pair

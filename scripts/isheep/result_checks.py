@@ -18,8 +18,11 @@ from isheep.results import AGAIN, ResultRecord, read_result
 from isheep.settings import Settings
 from isheep.training import TRAINING_RECORD
 
-TRAINING_SET, SELECTION_RECORD = "training_set.jsonl", "selection.json"
-"""Beside a trained checkpoint's folder: its pairs, and how they were chosen."""
+TRAINED_BY = ("training_set", "validation_set")
+"""Keys of the training's record: the checksums of its pairs, which lie in .jsonl files beside the checkpoint's folder.
+"""
+SELECTION_RECORD = "selection.json"
+"""Beside it as well: how the pairs were chosen."""
 
 
 class Configured(Settings):
@@ -111,7 +114,7 @@ def _check_checkpoint(folder: Path, recipe: dict[str, dict], system_prompt: str 
     settings = recipe["selection"]
     where = str(folder.parent / SELECTION_RECORD)
     _require_same(where, {key: selected.get(key) for key in settings}, _as_json(settings))
-    _require_files(str(folder), {str(folder.parent / TRAINING_SET): trained.get("training_set")})
+    _require_files(str(folder), {str(folder.parent / f"{name}.jsonl"): trained.get(name) for name in TRAINED_BY})
     _require_files(where, selected.get("files", {}))
 
 

@@ -154,7 +154,8 @@ def _test_of(
 
 
 def _is_cell(frame: pandas.DataFrame, column: ColumnSettings, row: Row) -> pandas.Series:
-    return (frame.benchmark == column.benchmark) & (frame.metric == metric_of(column, row))
+    shown = column.label not in row.empty
+    return shown & (frame.benchmark == column.benchmark) & (frame.metric == metric_of(column, row))
 
 
 def _own_numbers(mine: pandas.DataFrame, column: ColumnSettings, row: Row) -> dict[str, float]:

@@ -55,6 +55,8 @@ class RowSettings(Settings):
     columns: Unique[str] | None = None
     """Labels of the columns that its checkpoints are measured for, such as those that the paper prints; the others stay
     missing unless they are measured anyway. null: all."""
+    empty: Unique[str] = ()
+    """Labels of the columns that show nothing in these rows, such as those that the paper leaves empty."""
     values: dict[str, str] = Field(default_factory=dict)
     """What the placeholders of the columns' metrics stand for in these rows."""
 
@@ -117,6 +119,8 @@ class Row(Settings):
     """Heading above the rows that belong together."""
     published: str | None = None
     """The row of the published file that is the same checkpoint."""
+    empty: tuple[str, ...] = ()
+    """Labels of the columns that show nothing in it."""
     values: dict[str, str] = Field(default_factory=dict)
     """What the placeholders of the columns' metrics stand for."""
 

@@ -21,8 +21,8 @@ class LoraSettings(Settings):
     """Dropout on the adapter's input while training (paper: 0.05)."""
 
 
-class TrainingSettings(Settings):
-    """How one checkpoint is trained; the loss is taken on the response alone."""
+class FitSettings(Settings):
+    """How one checkpoint is trained on given pairs; the loss is taken on the response alone."""
 
     method: Literal["lora", "full"] = "lora"
     """lora: train an adapter, keep it, merge it only when needed. full: train all weights (small models)."""
@@ -42,11 +42,14 @@ class TrainingSettings(Settings):
     """Pairs per optimiser step over all devices (paper: 1 x 2 accumulation x 8 GPUs = 16)."""
     max_length: int = Field(1024, ge=16)
     """Longest pair in tokens; longer ones are cut at the end (paper: 1024)."""
-    max_samples: int | None = Field(3000, ge=1)
-    """Only the first so many pairs of the training set are used (paper: 3000); null takes all."""
-    validation_share: float = Field(0.1, ge=0, lt=1)
-    """Share of the pairs held out; the saved step with the lowest loss on them is kept (paper: 0.1). 0: none."""
     save_steps: int = Field(100, ge=1)
     """Save, and evaluate where there is a validation share, every so many steps (paper: 100)."""
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     """Arithmetic of the training (paper: bfloat16)."""
+    separator: str = "\n"
+    """Between an instruction and its input in the pairs that are trained on (the trainer that the paper used: a line
+    break). Generation has its own, `responses.separator`."""
+    loss: Literal["sequence", "token"] = "sequence"
+    """What a step's loss is the mean of. sequence: over its pairs, of each pair's mean over the tokens of its response,
+    so that each pair weighs the same (the trainer that the paper used, at its one pair per device). token: over the
+    tokens of all responses, so that long ones weigh more (what TRL does)."""

@@ -122,7 +122,8 @@ def measure(folder: Path, rows: int, seed: int) -> dict[str, Run]:
         str(rows),
         "--selection",
         SELECTION,
-        "--training-set training_set.jsonl --ledger ledger.jsonl --record selection.json",
+        "--training-set training_set.jsonl --validation-set validation_set.jsonl --ledger ledger.jsonl"
+        ' --record selection.json --rows {"validation_share":0}',
     )
     runs["profile_data.py"] = run(
         "profile_data.py",
@@ -133,7 +134,8 @@ def measure(folder: Path, rows: int, seed: int) -> dict[str, Run]:
     runs["check_contamination.py"] = run(
         "check_contamination.py",
         folder,
-        "--training-set training_set.jsonl --test-items a=test_items.jsonl --report contamination.json",
+        "--training-set training_set.jsonl --selection selection.json --test-items a=test_items.jsonl"
+        " --report contamination.json",
     )
     compared = {"model": "m", "checkpoint": "iter2", "previous": "iter1", "items": ["iter2/items.jsonl"]}
     runs["compare_iterations.py"] = run(

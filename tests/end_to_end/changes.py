@@ -71,7 +71,7 @@ def written_by(homes, first="write_instructions"):
 
 def selected_for(homes):
     return {
-        "select_pairs": of(homes, "training_set.jsonl", "ledger.jsonl", "selection.json"),
+        "select_pairs": of(homes, "training_set.jsonl", "validation_set.jsonl", "ledger.jsonl", "selection.json"),
         "profile_data": of(homes, "data.json"),
         "check_contamination": of(homes, "contamination.json"),
     }
@@ -248,6 +248,9 @@ EXACT = {
             measured([LORA], "ifeval", "choice"),
             tables_of([LORA], "ifeval", "choice"),
         ),
+    ),
+    "how many pairs are trained on": Change(
+        SMALL, "lora: {rank: 16", "max_samples: 9\n      lora: {rank: 16", from_selection([LORA])
     ),
     "shots of one task": Change(
         SMALL,

@@ -69,7 +69,7 @@ def configuration(value: str, named: str, file: str) -> dict:
             "sampling": sampling,
         },
         "recipes": {
-            "one_base": {"instructions": 20, "training": {"method": "full"}},
+            "one_base": {"instructions": 20, "training": {"method": "full", "separator": value}},
             "adapter": {"extends": "one_base", "training": {"method": "lora"}},
             "dense": {"extends": "one_base", "selection": {"method": "density_perplexity", "clusters": 2}},
         },
@@ -154,7 +154,10 @@ def configuration(value: str, named: str, file: str) -> dict:
                 "rows": [{"model": "shipped", "label": named, "group": value}],
             }
         },
-        "yields": {"published": f"{file}.yields.csv"},
+        "yields": {"published": f"{file}.yields.csv", "notes": [value]},
+        "cases": {
+            "pairs": {"caption": value, "model": "shipped", "recipe": "one_base", "iterations": [1], "notes": [value]}
+        },
         "claims": {
             "odd": {
                 **{"text": value, "printed": "10", "kind": "absolute", "table": "odd", "columns": [named]},

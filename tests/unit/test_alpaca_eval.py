@@ -314,6 +314,22 @@ def test_length_control_takes_away_what_length_alone_has_won(judge_with, two_sid
     assert package_files() == before
 
 
+def test_length_control_is_found_in_the_fetched_data_set(judge_with, two_sides, gamed, tmp_path):
+    fetched = tmp_path / "datasets--tatsu-lab--alpaca_eval"
+    write(two_sides.reference, rows([f"poor {'x' * (i % 7)}" for i in range(24)], "reference"))
+    write(two_sides.outputs, rows([f"good {'x' * (40 if i % 4 else 0)}" for i in range(24)], "model"))
+    files = judge_with(ScriptedJudge(rank_by(good_stands_first)))
+    (fetched / "refs").mkdir(parents=True)
+    (fetched / "refs/main").write_text("a1")
+    with pytest.raises(InputError, match=r"alpaca_eval: it has no df_gamed.csv; remove the folder and run"):
+        score(files, tmp_path, "--length-control", fetched)
+    (fetched / "snapshots/a1").mkdir(parents=True)
+    there = gamed.rename(fetched / "snapshots/a1/df_gamed.csv")
+    result, scores, _ = score(files, tmp_path, "--length-control", fetched)
+    assert scores["length_controlled_win_rate"]["value"] is not None
+    assert str(there) in result["made_from"]["files"]
+
+
 def test_length_control_of_another_question_set_is_refused(judge_with, gamed, tmp_path):
     files = judge_with(ScriptedJudge(rank_by(good_stands_first)))
     gamed.write_text("".join(gamed.read_text().splitlines(keepends=True)[:20]))

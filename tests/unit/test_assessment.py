@@ -36,6 +36,18 @@ def test_a_score_is_read(text, score):
 
 
 @pytest.mark.parametrize(
+    ("fraction", "scores"),
+    [
+        ("nearest", {"8": 8, "8.4": 8, "8.5": 9, "9.0": 9, "0.5": 1, "10.4": 10, "10.5": None, "0.4": None}),
+        ("down", {"8": 8, "8.4": 8, "8.5": 8, "9.0": 9, "0.5": None, "10.4": 10, "10.5": 10, "11": None}),
+        ("missing", {"8": 8, "8.4": None, "8.5": None, "9.0": 9, "0.5": None, "10.4": None}),
+    ],
+)
+def test_a_fraction_counts_as_the_prompt_says(fraction, scores):
+    assert {text: parse_score(f"{text}||why", fraction=fraction) for text in scores} == scores
+
+
+@pytest.mark.parametrize(
     "text",
     ["", "11", "0", "0.4", "10.5", "100", "9" * 400, "good", "good||9", "I give it a 9", "||", "ten||good"],
 )
@@ -77,6 +89,7 @@ def test_a_prompt_file_is_read(tmp_path):
         (VALID.replace("criterion", "criterium"), "did you mean 'criterion'"),
         (VALID + "score_after: 3\n", "score_after: found 3"),
         (VALID + "score_after:\n", "score_after: found None"),
+        (VALID + "fraction: downn\n", "fraction: found 'downn', allowed: nearest, down, missing; did you mean 'down'?"),
         ("Rate it.\n", "must have the keys criterion, template"),
         ("", "must have the keys criterion, template"),
         ("criterion: [\n", "not valid YAML"),

@@ -14,7 +14,7 @@ import collect_contamination
 import list_test_items
 from isheep import contamination
 from isheep.contamination import TrainingSet, check_benchmark, without_frame, words
-from isheep.records import InputError, read_jsonl, write_jsonl
+from isheep.records import InputError, read_jsonl, write_json, write_jsonl
 
 ROOT = Path(__file__).parents[2]
 THIRTEEN = "one two three four five six seven eight nine ten eleven twelve thirteen"
@@ -244,7 +244,9 @@ def files(tmp_path) -> tuple[Path, Path]:
 
 
 def check(tmp_path: Path, pairs: Path, *test_items: str) -> dict:
-    flags = ["--training-set", str(pairs), "--test-items", *test_items, "--report", str(tmp_path / "out/report.json")]
+    write_json(tmp_path / "selection.json", {"kept": 5})
+    flags = ["--training-set", str(pairs), "--selection", str(tmp_path / "selection.json")]
+    flags += ["--test-items", *test_items, "--report", str(tmp_path / "out/report.json")]
     check_contamination.main(check_contamination.parser.parse_args(flags))
     return json.loads((tmp_path / "out/report.json").read_text())
 
@@ -270,12 +272,12 @@ def test_the_report_and_its_table(tmp_path, files):
     assert len(rows) == 4
     assert rows[1] == {
         **{"model": "Qwen_1", "seed": "1", "recipe": "one_base", "iteration": "1", "benchmark": "two"},
-        **{"items": "3", "thirteen_gram": "1", "substring": "1", "either": "2", "pairs": "2"},
+        **{"items": "3", "thirteen_gram": "1", "substring": "1", "either": "2", "pairs": "2", "kept": "5"},
     }
     markdown = outputs["markdown"].read_text()
-    assert "| Qwen_1 | 1 | one_base | 2 | 2 | 2/3 | 2/3 |" in markdown
+    assert "| Qwen_1 | 1 | one_base | 2 | 2 | 5 | 2/3 | 2/3 |" in markdown
     assert "Too short for a run of 13 words, so that only the whole item is looked for: one_hit 2 of 3" in markdown
-    assert r"Qwen\_1 & 1 & one\_base & 2 & 2 & 2/3 & 2/3" in outputs["latex"].read_text()
+    assert r"Qwen\_1 & 1 & one\_base & 2 & 2 & 5 & 2/3 & 2/3" in outputs["latex"].read_text()
 
 
 def test_bad_input_is_one_sentence_and_nothing_is_written(tmp_path, files):

@@ -41,7 +41,9 @@ KEPT = [0, 2]
 def entry(number: int) -> dict:
     scores = dict(zip(("quality", "following"), SCORES[number], strict=True)) if SCORES[number] else {}
     reasons = {1: "score too low: following", 3: "rule: short_question", 4: "score missing: quality"}
-    return {"id": f"base:0:{number}", "kept": number in KEPT, "reason": reasons.get(number), "scores": scores}
+    use = {0: "training", 2: "validation"}.get(number)
+    known = {"used_for": use, "reason": reasons.get(number), "scores": scores}
+    return {"id": f"base:0:{number}", "kept": number in KEPT} | known
 
 
 LEDGER = [entry(number) for number in range(5)]
@@ -56,7 +58,7 @@ def iteration(tmp_path) -> dict[str, list[Path]]:
         "rejected": [rejected[:1], rejected[1:]],
         "pairs": [PAIRS[:3], PAIRS[3:]],
         "ledger": [LEDGER],
-        "training-set": [[PAIRS[number] for number in KEPT]],
+        "training-set": [[PAIRS[0]]],
     }
     files = {}
     for flag, shards in content.items():
@@ -81,6 +83,8 @@ def test_yields_and_scores_are_counted_as_by_hand(iteration, tmp_path):
         "rules": {"short_question": 1},
         "scored": 3,
         "kept": 2,
+        "trained_on": 1,
+        "held_out": 1,
         "kept_of_generated": 2 / 5,
         "kept_of_scored": 2 / 3,
         "reasons": {"rule: short_question": 1, "score missing: quality": 1, "score too low: following": 1},
@@ -139,7 +143,7 @@ def test_many_texts_are_counted_as_if_all_were_at_hand(monkeypatch):
 
 
 def test_a_recipe_that_asks_for_no_scores_has_none():
-    ledger = [{"id": row["id"], "kept": True, "reason": None, "scores": {}} for row in LEDGER]
+    ledger = [{"id": row["id"], "kept": True, "used_for": "training", "reason": None, "scores": {}} for row in LEDGER]
     found = profile_pairs(PAIRS[:5], ledger)
     assert (found["scored"], found["kept_of_scored"], found["kept"], found["broke_a_rule"]) == (None, None, 5, 1)
     assert profile_scores(PAIRS[:5], ledger) == {}
@@ -170,7 +174,7 @@ def test_files_that_do_not_belong_together_are_one_sentence_and_nothing_is_writt
         ({"pairs": [*iteration["pairs"], other]}, "--pairs: the id 'base:0:0' occurs twice"),
         (
             {"training-set": [other]},
-            r"other\.jsonl: it differs from the ledger's kept pairs in 2, the first is base:0:1",
+            r"other\.jsonl: it differs from the ledger's pairs for training in 1, the first is base:0:1",
         ),
         ({"ledger": [nothing]}, r"nothing\.jsonl: it has no kept pair"),
         ({"rejected": [other]}, r"other\.jsonl: line 1 has no 'reason'"),
@@ -206,9 +210,9 @@ def tabled(iteration, tmp_path):
 def test_the_table_shows_ours_beside_the_paper_s(tabled):
     folder = tabled(({"seed": 1, "published": "72B d0"}, {}), ({"seed": 1, "iteration": 2, "published": None}, {}))
     markdown = (folder / "table.markdown").read_text()
-    ours_and_paper = "5 | 1 | 3 | 2 | 2038 | 40.0 | 50.0 | 2.0 | 120 | 2.0 | 57 | 0 |"
+    ours_and_paper = "5 | 1 | 3 | 2 | 2038 | 1 | 1 | 40.0 | 50.0 | 2.0 | 120 | 2.0 | 57 | 0 |"
     assert f"| Qwen_72B | one_base | 1 | {ours_and_paper}" in markdown
-    assert "| Qwen_72B | one_base | 2 | 5 | 1 | 3 | 2 | – | 40.0 | 50.0 | 2.0 | – | 2.0 | – | 0 |" in markdown
+    assert "| Qwen_72B | one_base | 2 | 5 | 1 | 3 | 2 | – | 1 | 1 | 40.0 | 50.0 | 2.0 | – | 2.0 | – | 0 |" in markdown
     assert "Paper's 72B d0: Written by the base model;" in markdown
 
 

@@ -65,7 +65,8 @@ def test_instructions_are_not_selected_from_nothing(complaint):
 
 
 def selection(pairs: str, settings: str, *measured: str) -> list[str]:
-    outputs = ["--training-set=training_set.jsonl", "--ledger=ledger.jsonl", "--record=record.json"]
+    outputs = ["--training-set=training_set.jsonl", "--validation-set=validation_set.jsonl", "--ledger=ledger.jsonl"]
+    outputs += ["--record=record.json", '--rows={"validation_share": 0}']
     return [f"--pairs={pairs}.jsonl", f"--selection={settings}", "--count=2", *measured, *outputs]
 
 

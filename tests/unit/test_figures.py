@@ -183,6 +183,22 @@ def test_a_sweep_says_how_many_points_and_items_are_missing(sweep, tmp_path):
     assert "In 11 of 11 points some items have no valid score" in words
 
 
+def test_a_sweep_names_points_that_are_trained_on_the_same_pairs(sweep, tmp_path):
+    places = []
+    for number, checkpoint in enumerate(("a", "b", "c")):
+        path = tmp_path / f"selection{number}.json"
+        rows = {"rows": "first", "max_samples": 3, "validation_share": 0}
+        counts = {"kept": 9, "trained_on": 3, "held_out": 0, "trained_on_sha256": "other" if number == 1 else "same"}
+        path.write_text(json.dumps({"rows": rows} | counts))
+        places.append({"model": "m", "seed": 1, "recipe": checkpoint, "iteration": 1, "path": str(path)})
+    noted = SWEEP | {"notes": ["What the paper leaves open."]}
+    draw(plot_sweep, [*replaced(sweep, "--figure", noted), "--selections", json.dumps(places)])
+    words = words_of(tmp_path / "figure.svg")
+    assert "Trained on the very same pairs: -1 iteration 1, 2 iteration 1 (seed 1)." in words
+    assert "Of the kept pairs the first 3, evenly" in words
+    assert "What the paper leaves open." in words
+
+
 def test_a_sweep_of_one_seed_has_no_deviations(sweep, tmp_path):
     some_scores(1).to_csv(tmp_path / "scores.csv", index=False)
     numbers = draw(plot_sweep, sweep)

@@ -23,7 +23,7 @@ from isheep.hardware import (
     weights_gib,
 )
 from isheep.records import InputError
-from isheep.training import TrainingSettings
+from isheep.training_settings import TrainingSettings
 
 SIZES = (0.001, 1.8, 4, 7, 14, 32, 70, 72)
 ONE_GPU, PAPER = HardwareSettings(gpus_per_node=8), HardwareSettings(gpus_per_node=8, training_gpus=8)

@@ -12,7 +12,7 @@ from isheep import program
 from isheep.engine import EngineSettings, open_engine
 from isheep.identity import require_whole
 from isheep.records import InputError
-from isheep.training import TrainingSettings
+from isheep.training import FitSettings
 
 TORN = r"model\.safetensors is torn: it has \d+ bytes, but its header tells of \d+; restore it"
 
@@ -77,7 +77,7 @@ def test_torn_weights_are_not_trained(torn):
     import train
 
     with pytest.raises(InputError, match=TORN):
-        train.train(Namespace(weights=torn), TrainingSettings(), {})
+        train.train(Namespace(weights=torn), FitSettings(), {})
 
 
 def test_an_adapter_is_not_merged_into_torn_weights_nor_a_torn_one(torn, tiny_checkpoint, tmp_path):

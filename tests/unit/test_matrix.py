@@ -61,11 +61,31 @@ def test_every_published_cell_is_measured_or_says_why_it_cannot_be_compared(pape
         published = load_published(table.published)
         for row in paper.rows(table):
             for column in table.columns:
-                if published.value(row.published, column.published) is None:
+                if not column.published or published.value(row.published, column.published) is None:
                     continue
                 assert column.benchmark in measured[row.model][row.checkpoint], (row.label, column.label)
         for remarks in (published.remarks(r, c) for r in published.rows for c in published.columns):
             assert all(remark.text for remark in remarks if not remark.comparable)
+
+
+def test_every_open_choice_stands_below_the_tables_that_it_touches(paper):
+    """By what a table shows: the sentence of each choice that the paper leaves open."""
+    for name, table in paper.config.tables.items():
+        notes = " ".join(table.notes)
+        benchmarks = {column.benchmark for column in table.columns}
+        recipes = {row.recipe for row in paper.rows(table)}
+        said = {
+            "both are shown, its number beside the raw one": "alpaca_eval" in benchmarks,
+            "AlpacaEval at temperature 0.7": bool(benchmarks & {"alpaca_eval", "mt_bench"}),
+            "how IFEval's answers were drawn": "ifeval" in benchmarks,
+            "one score; the paper does not say what it is compared with": "icl" in recipes,
+            "which of more it takes": True,
+            "Each pair weighs the same": True,
+            "in our own words": True,
+        }
+        assert {sentence: sentence in notes for sentence in said} == said, name
+    assert "neither which model its vectors are of" in paper.config.figures["figure_4"].notes[0]
+    assert "presumably Total_base" in " ".join(paper.config.yields.notes)
 
 
 def test_every_claim_is_about_published_cells(paper):
@@ -103,6 +123,14 @@ def test_models_have_the_papers_iterations(paper):
 )
 def test_recipes_share_what_cannot_differ_yet(paper, recipe, iteration, checkpoint):
     assert paper.checkpoint(BIG, recipe, iteration) == checkpoint
+
+
+def test_recipes_with_more_instructions_draw_a_sample(paper):
+    """Else the cap would leave Direct 20k and 30k the very same pairs."""
+    ordinary = paper.config.recipes["one_base"].instructions
+    more = {name: recipe.training for name, recipe in paper.config.recipes.items() if recipe.instructions > ordinary}
+    assert set(more) == {"direct_20k", "direct_30k", *(f"data_{n}0k" for n in range(2, 6))}
+    assert {(training.rows, training.max_samples) for training in more.values()} == {("sample", 3000)}
 
 
 def test_every_checkpoint_is_trained_by_the_recipe_that_owns_it(paper):
@@ -327,4 +355,27 @@ def test_a_claim_about_a_row_that_its_table_lacks_is_refused(demo):
         }
     }
     with pytest.raises(InputError, match=r"claims.gain: found the row '1.8B bass', .*did you mean '1.8B base'"):
+        Matrix(load_config(demo, [DEMO])).check()
+
+
+CASES = {"caption": "x", "model": "demo", "recipe": "one_base", "iterations": [1]}
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "sentence"),
+    [
+        ("cases", {"iterations": [4]}, r"cases.extra.iterations: found 4, but one_base on demo has iterations 1 to 3"),
+        ("cases", {"criteria": ["qualiti"]}, r"cases.extra.criteria: found 'qualiti', .*did you mean 'quality'"),
+        ("cases", {"recipe": "self_instruct"}, r"cases.extra.criteria: found 'quality', but .* scores none is defined"),
+        ("tables", {"empty": ["avrage"]}, r"tables.main.rows.0.empty: found 'avrage', allowed: average; did you mean"),
+    ],
+)
+def test_a_table_of_pairs_or_an_empty_cell_that_cannot_be_is_refused(demo, key, change, sentence):
+    if key == "cases":
+        demo["cases"] = {"extra": CASES | change}
+    else:
+        column = {"benchmark": "mt_bench", "metric": "average", "label": "average"}
+        rows = [{"model": "demo", "label": "base"} | change]
+        demo["tables"]["main"] = {"caption": "x", "columns": [column], "rows": rows}
+    with pytest.raises(InputError, match=sentence):
         Matrix(load_config(demo, [DEMO])).check()

@@ -35,7 +35,8 @@ def select(tmp_path):
             *(sys.executable, "scripts/select_pairs.py", "--pairs", tmp_path / "pairs.jsonl", "--scores", scores),
             *("--selection", json.dumps(selection), "--count", str(len(PAIRS))),
             *("--training-set", tmp_path / "training_set.jsonl", "--ledger", tmp_path / "ledger.jsonl"),
-            *("--record", tmp_path / "record.json"),
+            *("--validation-set", tmp_path / "validation_set.jsonl", "--record", tmp_path / "record.json"),
+            *("--rows", '{"validation_share": 0}'),
         ]
         return started(command, claim_file(tmp_path / "training_set.jsonl")), scores
 
@@ -94,7 +95,7 @@ def test_a_table_of_an_earlier_job_does_not_replace_that_of_a_later_one(tmp_path
     def report(pairs: int) -> str:
         found = {"items": 5, "thirteen_gram": 0, "substring": 0, "either": 0}
         short = {"too_short_for_thirteen_gram": 0, "too_short_for_substring": 0}
-        return json.dumps({"pairs": pairs, "benchmarks": {"choice": found | short}})
+        return json.dumps({"pairs": pairs, "kept": pairs, "benchmarks": {"choice": found | short}})
 
     earlier, later = start(100), start(200)
     assert finish(*later, report(200))[0] == 0

@@ -16,7 +16,7 @@ WHERE = {"model": "m", "seed": 1, "checkpoint": "one_base/iter1", "benchmark": "
 LORA = {"epochs": 2, "method": "lora"}
 RECIPE = {
     "selection": {"method": {"threshold": 8}, "instructions": 2},
-    "training": {"settings": LORA, "separator": ""},
+    "training": {"settings": LORA},
 }
 CONFIGURED = Configured(
     results="results/x",
@@ -38,11 +38,12 @@ def home(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (HOME / "adapter").mkdir(parents=True)
     write_json(HOME / "adapter" / IDENTITY_FILE, {"sha256": IDENTITY, "base": "b" * 64})
-    for name in ("pairs.jsonl", "training_set.jsonl"):
+    for name in ("pairs.jsonl", "training_set.jsonl", "validation_set.jsonl"):
         write_jsonl(HOME / name, [{"id": 1}])
     selection = RECIPE["selection"] | {"seed": 3, "files": files_read([HOME / "pairs.jsonl"])}
     write_json(HOME / "selection.json", selection)
-    training = {"training_set": file_sha256(HOME / "training_set.jsonl"), "system_prompt": "Be brief.", "seed": 4}
+    trained_by = {name: file_sha256(HOME / f"{name}.jsonl") for name in ("training_set", "validation_set")}
+    training = trained_by | {"system_prompt": "Be brief.", "seed": 4}
     write_json(HOME / "adapter/training.json", RECIPE["training"] | training)
     write_jsonl(RESULT.with_name("items.jsonl"), [{"id": 1}])
     write_record()
@@ -103,10 +104,9 @@ def test_a_result_of_other_settings_is_refused_with_both_values(home, part, now,
         ("selection", {"method": {"threshold": 5}, "instructions": 2}, ("selection.json", "method.threshold 8, but 5")),
         (
             "training",
-            {"settings": LORA | {"epochs": 3}, "separator": ""},
+            {"settings": LORA | {"epochs": 3}},
             ("training.json", "settings.epochs 2, but 3"),
         ),
-        ("training", {"settings": LORA, "separator": " "}, ("training.json", 'separator "", but " "')),
     ],
 )
 def test_a_checkpoint_of_another_recipe_is_refused(home, part, now, named):
@@ -124,7 +124,7 @@ def test_merged_weights_are_known_by_their_adapter(home):
 
 
 def test_an_adapter_that_an_earlier_recipe_left_is_not_the_checkpoint(home):
-    full = RECIPE | {"training": {"settings": LORA | {"method": "full"}, "separator": ""}}
+    full = RECIPE | {"training": {"settings": LORA | {"method": "full"}}}
     shutil.copytree(HOME / "adapter", HOME / "weights")
     write_json(HOME / "weights" / IDENTITY_FILE, {"sha256": "e" * 64})
     trained = json.loads((HOME / "weights/training.json").read_text())
@@ -138,7 +138,7 @@ def test_a_checkpoint_that_is_gone_is_refused(home):
     refused("identity.json is missing")
 
 
-@pytest.mark.parametrize("file", ["training_set.jsonl", "pairs.jsonl"])
+@pytest.mark.parametrize("file", ["training_set.jsonl", "validation_set.jsonl", "pairs.jsonl"])
 def test_a_training_set_or_pairs_that_are_others_now_are_refused(home, file):
     write_jsonl(HOME / file, [{"id": 9}])
     refused(file, "but what lies there has")

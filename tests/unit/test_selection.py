@@ -233,9 +233,13 @@ def run(tmp_path, monkeypatch):
             "kept.jsonl",
             "--ledger",
             "ledger.jsonl",
+            "--validation-set",
+            "held_out.jsonl",
             "--record",
             "selection.json",
         ]
+        if "--rows" not in flags:
+            always += ["--rows", '{"validation_share": 0}']
         monkeypatch.setattr(sys, "argv", ["select_pairs.py", *always, "--selection", json.dumps(selection), *flags])
         program.run(selecting.main, selecting.parser)
         return [pair["id"] for pair in read_jsonl("kept.jsonl")]
@@ -266,3 +270,21 @@ def test_a_flag_that_the_method_needs_is_asked_for(run, tmp_path, method, flags,
     with pytest.raises(SystemExit, match=f"'{method}', which needs {lacking},"):
         run({"method": method}, *flags)
     assert not (tmp_path / "ledger.jsonl").exists()
+
+
+def test_every_pair_is_accounted_for_to_its_use(run, tmp_path):
+    rows = json.dumps({"rows": "sample", "max_samples": 3, "validation_share": 0.3})
+    trained_on = run({"method": "none"}, "--rows", rows, "--seed", "3")
+    held_out = [pair["id"] for pair in read_jsonl(tmp_path / "held_out.jsonl")]
+    ledger = {row["id"]: row["used_for"] for row in read_jsonl(tmp_path / "ledger.jsonl")}
+    assert [id for id, use in ledger.items() if use == "training"] == trained_on
+    assert [id for id, use in ledger.items() if use == "validation"] == held_out
+    record = json.loads((tmp_path / "selection.json").read_text())
+    assert (record["kept"], record["trained_on"], record["held_out"]) == (4, 2, 1)
+    assert [*ledger.values()].count(None) == 1, "kept, and beyond the cap"
+
+
+@pytest.mark.parametrize("rows", [{"rows": "sample", "validation_share": 0}, {"validation_share": 0.1}])
+def test_a_draw_without_a_seed_is_refused(run, rows):
+    with pytest.raises(SystemExit, match="draws some of them, which needs --seed; add it"):
+        run({"method": "none"}, "--rows", json.dumps(rows))

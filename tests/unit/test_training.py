@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from isheep.identity import read_identity
 from isheep.records import InputError, write_jsonl
-from isheep.training import TrainingSettings
+from isheep.training import FitSettings
 
 SETTINGS = {
     "method": "full",
@@ -24,19 +24,24 @@ SETTINGS = {
     "epochs": 2,
     "batch_size": 4,
     "max_length": 128,
-    "validation_share": 0,
     "save_steps": 4,
     "precision": "float32",
 }
 
-LORA = {"method": "lora", "lora": {"dropout": 0}, "validation_share": 0.25}
+LORA = {"method": "lora", "lora": {"dropout": 0}}
+HELD_OUT = 8
+"""Pairs at the end that are not trained on with LoRA."""
 
 
 @pytest.fixture(scope="module")
 def training_set(tmp_path_factory) -> Path:
+    """All pairs; beside it those for LoRA, and the pairs that are held out."""
     path = tmp_path_factory.mktemp("pairs") / "training_set.jsonl"
-    pairs = ({"instruction": f"Name fruit {n}.", "input": "", "response": "banana " * (n % 3 + 1)} for n in range(30))
+    pairs = [{"instruction": f"Name fruit {n}.", "input": "", "response": "banana " * (n % 3 + 1)} for n in range(30)]
     write_jsonl(path, pairs)
+    write_jsonl(path.with_name("fewer.jsonl"), pairs[:-HELD_OUT])
+    write_jsonl(path.with_name("held_out.jsonl"), pairs[-HELD_OUT:])
+    write_jsonl(path.with_name("none.jsonl"), [])
     return path
 
 
@@ -49,8 +54,10 @@ def program():
 
 
 def flags(weights, training_set, output, micro_batch_size=2, **changes):
+    held_out = training_set.with_name("held_out.jsonl" if training_set.name == "fewer.jsonl" else "none.jsonl")
     return [
-        *("--weights", str(weights), "--training-set", str(training_set), "--separator", " ", "--seed", "1"),
+        *("--weights", str(weights), "--training-set", str(training_set), "--validation-set", str(held_out)),
+        *("--seed", "1"),
         *("--training", json.dumps(SETTINGS | changes), "--micro-batch-size", str(micro_batch_size)),
         *("--output", str(output)),
     ]
@@ -161,7 +168,7 @@ def test_data_parallel_training_gives_the_same_weights(uninterrupted, tiny_check
 def adapter(tiny_checkpoint, training_set, tmp_path_factory) -> Path:
     """An adapter trained in one process; of its saved steps the one with the lowest loss on held-out pairs."""
     output = tmp_path_factory.mktemp("adapter") / "adapter"
-    train(tiny_checkpoint, training_set, output, **LORA)
+    train(tiny_checkpoint, training_set.with_name("fewer.jsonl"), output, **LORA)
     return output
 
 
@@ -171,7 +178,7 @@ def test_sharded_training_gives_the_same_adapter_after_a_kill(adapter, tiny_chec
     sharded = [
         *(sys.executable, "-m", "accelerate.commands.launch", "--config_file", "config/accelerate/fsdp.yaml"),
         *("--num_processes", "2", "--main_process_port", "0", "tests/fsdp_on_cpu.py"),
-        *flags(tiny_checkpoint, training_set, output, **LORA),
+        *flags(tiny_checkpoint, training_set.with_name("fewer.jsonl"), output, **LORA),
     ]
     kill_after_a_saved_step(sharded, tmp_path / ".adapter.unfinished")
     assert not output.exists()
@@ -189,14 +196,14 @@ def test_an_adapter_s_identity_names_the_weights_it_was_trained_on(adapter, tiny
 
 @pytest.mark.parametrize(("micro_batch_size", "processes", "expected"), [(1, 1, 16), (1, 8, 2), (2, 8, 1), (16, 1, 1)])
 def test_a_step_takes_the_batch_whatever_the_layout(program, micro_batch_size, processes, expected):
-    settings = TrainingSettings(batch_size=16)
+    settings = FitSettings(batch_size=16)
     assert program.accumulated_batches(settings, micro_batch_size, processes) == expected
 
 
 @pytest.mark.parametrize(("micro_batch_size", "processes"), [(3, 1), (1, 3), (4, 8)])
 def test_processes_that_make_no_whole_batch_are_refused(program, micro_batch_size, processes):
     with pytest.raises(InputError, match=r"batch_size 16 is not divisible by \d processes × micro batch \d; change"):
-        program.accumulated_batches(TrainingSettings(batch_size=16), micro_batch_size, processes)
+        program.accumulated_batches(FitSettings(batch_size=16), micro_batch_size, processes)
 
 
 def test_frozen_weights_are_kept_in_the_training_s_precision_and_trained_ones_are_not(program, tiny_checkpoint):
@@ -205,7 +212,7 @@ def test_frozen_weights_are_kept_in_the_training_s_precision_and_trained_ones_ar
         ("lora", "float32", "torch.float32"),
         ("full", "bfloat16", "torch.float32"),
     ]:
-        model = program.load_weights(tiny_checkpoint, TrainingSettings(method=method, precision=precision))
+        model = program.load_weights(tiny_checkpoint, FitSettings(method=method, precision=precision))
         assert str(model.dtype) == expected
 
 
@@ -228,29 +235,84 @@ def test_adapter_merges_into_weights_that_differ_from_the_base(adapter, tiny_che
     assert all("proj" in name for name in changed), "all linear layers, and nothing else"
 
 
-def test_loss_is_taken_on_the_response_and_its_end_alone(program, tiny_checkpoint, training_set, tmp_path):
+def a_trainer(program, checkpoint, training_set, folder, **changes):
+    """The program's trainer on some pairs, two a forward pass, and two of these a step."""
     from argparse import Namespace
 
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from trl import SFTTrainer
 
-    arguments = Namespace(
-        training_set=training_set,
-        separator=" ",
-        system_prompt=None,
-        micro_batch_size=2,
-        seed=1,
-        output=tmp_path / "w",
+    arguments = Namespace(training_set=training_set, system_prompt=None, micro_batch_size=2, seed=1)
+    settings = FitSettings(**SETTINGS | changes)
+    trainer = program.PairTrainer(
+        model=AutoModelForCausalLM.from_pretrained(checkpoint),
+        args=program.trainer_settings(arguments, settings, folder, accumulation=2, validate=False),
+        train_dataset=program.training_examples(arguments, settings),
+        processing_class=AutoTokenizer.from_pretrained(checkpoint),
     )
-    settings = TrainingSettings(**SETTINGS)
-    tokenizer = AutoTokenizer.from_pretrained(tiny_checkpoint)
-    trainer = SFTTrainer(
-        model=AutoModelForCausalLM.from_pretrained(tiny_checkpoint),
-        args=program.trainer_settings(arguments, settings, tmp_path, accumulation=2),
-        train_dataset=program.training_examples(arguments, settings)["train"],
-        processing_class=tokenizer,
-    )
+    trainer.loss, trainer.pairs = settings.loss, len(trainer.train_dataset)
+    return trainer
+
+
+def test_loss_is_taken_on_the_response_and_its_end_alone(program, tiny_checkpoint, training_set, tmp_path):
+    trainer = a_trainer(program, tiny_checkpoint, training_set, tmp_path)
     batch = next(iter(trainer.get_train_dataloader()))
     for labels in batch["labels"]:
-        learned = tokenizer.decode(labels[labels != -100])
+        learned = trainer.processing_class.decode(labels[labels != -100])
         assert learned.rstrip("\n") in {"banana " * n + "<|im_end|>" for n in (1, 2, 3)}
+
+
+def test_an_input_stands_on_a_line_of_its_own_unless_the_settings_say_otherwise(program, tmp_path):
+    from argparse import Namespace
+
+    write_jsonl(tmp_path / "pairs.jsonl", [{"instruction": "Sort.", "input": "b a", "response": "a b"}])
+    arguments = Namespace(training_set=tmp_path / "pairs.jsonl", system_prompt=None)
+    for settings, asked in [(FitSettings(), "Sort.\nb a"), (FitSettings(separator=""), "Sort.b a")]:
+        [example] = program.training_examples(arguments, settings)
+        assert example["prompt"] == [{"role": "user", "content": asked}]
+
+
+@pytest.mark.parametrize("loss", ["sequence", "token"])
+def test_a_step_s_gradient_is_of_the_mean_over_pairs_or_over_tokens(
+    program, tiny_checkpoint, training_set, tmp_path, loss
+):
+    """Five pairs of different lengths and three rows that fill the second step up, against the loss by its formula."""
+    from torch.nn.functional import cross_entropy
+
+    few = tmp_path / "few.jsonl"
+    few.write_text("".join(training_set.read_text().splitlines(keepends=True)[:5]))
+    trainer = a_trainer(program, tiny_checkpoint, few, tmp_path, loss=loss, epochs=1)
+    trainer.train_dataset = program.whole_batches(trainer.train_dataset, 4)
+    batches = iter(trainer.get_train_dataloader())
+    for pairs_of_step in (4, 1):
+        trainer.model.train()
+        samples, items = trainer.get_batch_samples(batches, 2, trainer.args.device)
+        losses = [trainer.training_step(trainer.model, dict(batch), items).item() for batch in samples]
+        found = {name: weights.grad.clone() for name, weights in trainer.model.named_parameters()}
+        trainer.model.zero_grad()
+        per_pair, tokens = [], 0
+        for batch in samples:
+            for ids, labels, mask in zip(batch["input_ids"], batch["labels"], batch["attention_mask"], strict=True):
+                if (labels != -100).any():
+                    logits = trainer.model(ids[None], attention_mask=mask[None]).logits[0]
+                    counted = int((labels[1:] != -100).sum())
+                    summed = cross_entropy(logits[:-1], labels[1:], ignore_index=-100, reduction="sum")
+                    per_pair.append(summed / counted if loss == "sequence" else summed)
+                    tokens += counted
+        assert len(per_pair) == pairs_of_step
+        expected = sum(per_pair) / (len(per_pair) if loss == "sequence" else tokens)
+        expected.backward()
+        assert sum(losses) == pytest.approx(expected.item(), rel=1e-5)
+        for name, weights in trainer.model.named_parameters():
+            assert found[name].sub(weights.grad).abs().max() < 1e-4, name
+        trainer.model.zero_grad()
+
+
+def test_the_loss_on_held_out_pairs_is_of_the_same_kind(program, tiny_checkpoint, training_set, tmp_path):
+    """It chooses which saved step is kept; how many pairs make a forward pass does not matter."""
+    for loss, same in (("sequence", True), ("token", False)):
+        found = []
+        for per_pass in (1, 3):
+            trainer = a_trainer(program, tiny_checkpoint, training_set, tmp_path, loss=loss)
+            trainer.args.per_device_eval_batch_size = per_pass
+            found.append(trainer.evaluate(trainer.train_dataset)["eval_loss"])
+        assert (found[0] == pytest.approx(found[1], rel=1e-5)) == same, loss

@@ -1,0 +1,19 @@
+"""The key `training` of a recipe: which of the kept pairs are trained on, and how.
+
+The two halves are apart, so that a change of one does not rerun the other's stage.
+"""
+
+from isheep.training import FitSettings
+from isheep.training_rows import RowSettings
+
+
+class TrainingSettings(FitSettings, RowSettings):
+    """Which pairs one checkpoint is trained on, and how."""
+
+    def fit(self) -> FitSettings:
+        """Return how it is trained."""
+        return FitSettings(**{name: getattr(self, name) for name in FitSettings.model_fields})
+
+    def row_choice(self) -> RowSettings:
+        """Return which pairs it is trained on."""
+        return RowSettings(**{name: getattr(self, name) for name in RowSettings.model_fields})
