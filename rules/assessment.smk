@@ -29,7 +29,7 @@ rule assess_pairs:
         gpu=generation_gpu,
         cpus_per_gpu=CPUS_PER_GPU,
         mem_mb=generation_mem_mb,
-        runtime=generation_runtime(CONFIG.instructions.shard_size),
+        runtime=generation_runtime(shard_size),
     params:
         code=program_digest("scripts/assess_pairs.py"),
         engine=ENGINE,
@@ -61,7 +61,7 @@ rule measure_perplexity:
         gpu=generation_gpu,
         cpus_per_gpu=CPUS_PER_GPU,
         mem_mb=generation_mem_mb,
-        runtime=generation_runtime(CONFIG.instructions.shard_size),
+        runtime=generation_runtime(shard_size),
     params:
         code=program_digest("scripts/measure_perplexity.py"),
         engine=ENGINE,
@@ -92,7 +92,7 @@ rule embed_pairs:
         gpu=generation_gpu,
         cpus_per_gpu=CPUS_PER_GPU,
         mem_mb=generation_mem_mb,
-        runtime=generation_runtime(CONFIG.instructions.shard_size),
+        runtime=generation_runtime(shard_size),
     params:
         code=program_digest("scripts/embed_pairs.py"),
         embedding=literally(EMBEDDING),

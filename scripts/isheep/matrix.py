@@ -56,6 +56,29 @@ class Matrix:
         """Return the numbers of the shards that hold a recipe's instructions."""
         return range(-(-self.config.recipes[recipe].instructions // self.config.instructions.shard_size))
 
+    def instructions(self, model: str, checkpoint: str) -> int:
+        """Return how many instructions a checkpoint writes: as many as any recipe asks for that goes on from it.
+
+        A recipe that asks for fewer takes the first ones: so its data does not depend on the others.
+        """
+        recipe, iteration = recipe_and_iteration(checkpoint)
+        recipes = [recipe] if iteration else self.recipes(model)
+        return max(self.config.recipes[name].instructions for name in recipes)
+
+    def shard_size(self, model: str, checkpoint: str, shard: int) -> int:
+        """Return how many instructions a shard of a checkpoint holds: the last one what is left of those asked for.
+
+        Raises InputError for a shard that nothing asks for.
+        """
+        size, asked = self.config.instructions.shard_size, self.instructions(model, checkpoint)
+        left = asked - shard * size
+        if left < 1:
+            raise InputError(
+                f"{model} {checkpoint}: nothing asks for shard {shard}, since {asked} instructions in shards of {size} "
+                "are asked for; ask for an earlier one."
+            )
+        return min(size, left)
+
     def _checkpoint(self, model: str, recipe: str, iteration: int) -> str:
         """Return the folder, below the seed's, of a recipe's checkpoint: `base` for iteration 0.
 
