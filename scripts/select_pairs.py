@@ -1,7 +1,7 @@
 """Select a training set from the pairs that a checkpoint wrote, and account for every one of them."""
 
 import argparse
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from isheep.selection import (
     METHODS_WITH_PERPLEXITIES,
     Measurements,
     SelectionSettings,
+    account,
     select_pairs,
 )
 
@@ -31,9 +32,8 @@ def main(arguments: argparse.Namespace) -> None:
     both = zip(choices(arguments), ledger, strict=True)
     write_jsonl(arguments.training_set, (pair for pair, entry in both if entry["kept"]))
     write_json(arguments.record, selection_record(arguments))
-    reasons = Counter(entry["reason"] for entry in ledger if not entry["kept"])
-    rejected = "".join(f", {reason} {count}" for reason, count in reasons.most_common())
-    print(f"{arguments.training_set}: {len(ledger) - reasons.total()} of {len(ledger)} pairs kept{rejected}")
+    kept = sum(entry["kept"] for entry in ledger)
+    print(f"{arguments.training_set}: {kept} of {len(ledger)} pairs kept; {account(ledger)}")
 
 
 def choices(arguments: argparse.Namespace) -> Iterator[dict]:

@@ -152,11 +152,14 @@ class AssessmentSettings(Settings):
     """How a checkpoint scores pairs: one raw prompt per pair and criterion."""
 
     prompts: dict[Name, dict[Name, str]] = Field(default_factory=dict)
-    """Prompt files by name, then by criterion."""
+    """Prompt files by name, then by criterion; config/prompts/README.md says how one is written."""
     sampling: Sampling = Sampling(
         temperature=1.0, top_p=0.95, max_tokens=1000, stop=("<|endoftext|>", "<|im_start|>", "<|im_end|>")
     )
     """How assessments are sampled (authors' scripts: as responses)."""
+    min_readable_share: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """The share of the assessments whose score must be readable. A job stops early, from its 50th assessment on, where
+    fewer are, and says so where that is so at its end, of 20 or more; 0 never stops one. No result depends on it."""
 
 
 class RecipeSettings(Settings):

@@ -182,11 +182,17 @@ def complete_with_journal(engine: Completer, requests: Sequence[Request], folder
 
 
 @contextmanager
-def completed(engine: Completer, requests: Sequence[Request], folder: str | Path) -> Iterator[Iterator[Completion]]:
+def completed(
+    engine: Completer,
+    requests: Sequence[Request],
+    folder: str | Path,
+    check: Callable[[Completion], None] | None = None,
+) -> Iterator[Iterator[Completion]]:
     """Complete all requests, and give their completions in the order of `requests`, each read from the journal then.
 
     The engine is asked only for those not in the journal. Requests that are equal but for their ids have one text, and
-    are asked once. Raises InputError as `Engine.complete` and `AppendedLines.read_rows` do.
+    are asked once. check: called with each text once, those in the journal first; what it raises ends the work, and the
+    texts stay in the journal. Raises InputError as `Engine.complete` and `AppendedLines.read_rows` do.
     """
     require_unique_ids(requests)
     keys = [request_key(engine.identity, request) for request in requests]
@@ -194,10 +200,15 @@ def completed(engine: Completer, requests: Sequence[Request], folder: str | Path
         starts = journal.index()
         missing = {key: request for key, request in zip(keys, requests, strict=True) if key not in starts}
         print(f"journal: {len(missing)} to write, {len(requests) - len(missing)} reused", file=sys.stderr)
+        for key, request in zip(keys, requests, strict=True) if check else ():
+            if key not in missing:
+                check(journal.find(starts[key], request.id))
         key_of = {request.id: key for key, request in missing.items()}
         for completion in engine.complete(missing.values()):
             key = key_of[completion.id]
             starts[key] = journal.append(key, completion)
+            if check:
+                check(completion)
         yield (journal.find(starts[key], request.id) for key, request in zip(keys, requests, strict=True))
 
 
