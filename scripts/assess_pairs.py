@@ -5,6 +5,7 @@ from pathlib import Path
 
 from isheep import program
 from isheep.assessment import ReadableScores, load_assessment_prompt, parse_score
+from isheep.earlier_texts import EarlierTexts
 from isheep.engine import Request, Sampling
 from isheep.ownership import Output
 from isheep.reading import iterate_some
@@ -48,6 +49,7 @@ def main(arguments: argparse.Namespace) -> None:
         },
         check=lambda completion: readable.add(completion.text),
         end=readable.end,
+        earlier=EarlierTexts(arguments.scores, "text"),
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from isheep import program
+from isheep.earlier_texts import EarlierTexts
 from isheep.engine import Request, Sampling
 from isheep.instructions import (
     InstructionFilters,
@@ -39,9 +40,11 @@ def main(arguments: argparse.Namespace) -> None:
     """
     engine = open_requested_engine(arguments, arguments.checkpoint)
     journal = unfinished_folder(arguments.continuations)
+    earlier = EarlierTexts(arguments.continuations, "text")
     prompts = arguments.prompts
     while True:
-        written = complete_with_journal(engine, requests_of(arguments, prompts), journal)
+        requests = requests_of(arguments, prompts)
+        written = complete_with_journal(engine, requests, journal, earlier)
         kept, rejected = candidates_kept(arguments, (completion.text for completion in written))
         if kept >= arguments.count:
             break
@@ -49,13 +52,13 @@ def main(arguments: argparse.Namespace) -> None:
             refuse(arguments, kept, prompts, rejected)
         prompts = more_prompts(prompts, kept, arguments.count, arguments.max_prompts)
     remove(arguments.left)
-    write_jsonl(
-        arguments.continuations,
-        (
-            {"prompt": int(completion.id), "text": completion.text, "finish_reason": completion.finish_reason}
-            for completion in written
-        ),
+    rows = (
+        earlier.named(
+            {"prompt": int(asked.id), "text": completion.text}, earlier.key(engine.identity, asked), completion
+        )
+        for asked, completion in zip(requests, written, strict=True)
     )
+    write_jsonl(arguments.continuations, rows)
     Journal(journal).finish()
     print(f"{arguments.continuations}: {prompts} prompts continued, with at least {kept} instructions")
 
