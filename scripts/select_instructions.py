@@ -34,7 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
             f"{arguments.continuations}: {said}, or raise instructions.prompts_per_shard, so that more is written; the "
             f"rejected candidates are in {arguments.left}."
         )
-    remove(arguments.left)
+    remove(Path(arguments.left))
     write_jsonl(arguments.rejected, rejected)
     write_jsonl(
         arguments.instructions,
@@ -53,7 +53,7 @@ parser.add_argument("--count", type=int, required=True, help="how many instructi
 parser.add_argument("--name", required=True, help="prefix of the instructions' ids")
 parser.add_argument("--instructions", type=Output, required=True, help="JSON Lines to write: the kept ones")
 parser.add_argument("--rejected", type=Output, required=True, help="JSON Lines to write: the others, with reasons")
-parser.add_argument("--left", type=Output, required=True, help="JSON Lines to write if too few are found: the rejected")
+parser.add_argument("--left", required=True, help="JSON Lines to write if too few are found: the rejected")
 
 if __name__ == "__main__":
     program.run(main, parser)

@@ -51,7 +51,7 @@ def main(arguments: argparse.Namespace) -> None:
         if prompts >= arguments.max_prompts:
             refuse(arguments, kept, prompts, rejected)
         prompts = more_prompts(prompts, kept, arguments.count, arguments.max_prompts)
-    remove(arguments.left)
+    remove(Path(arguments.left))
     rows = (
         earlier.named(
             {"prompt": int(asked.id), "text": completion.text}, earlier.key(engine.identity, asked), completion
@@ -117,7 +117,7 @@ parser.add_argument(
 parser.add_argument("--filters", required=True, help="settings of the filters that count what is kept, JSON")
 parser.add_argument("--count", type=int, required=True, help="how many instructions are to be kept")
 parser.add_argument("--continuations", type=Output, required=True, help="JSON Lines to write, one row a prompt")
-parser.add_argument("--left", type=Output, required=True, help="JSON Lines to write if too few are found: the rejected")
+parser.add_argument("--left", required=True, help="JSON Lines to write if too few are found: the rejected")
 
 if __name__ == "__main__":
     program.run(main, parser)

@@ -68,3 +68,6 @@ def test_more_instructions_are_written_and_answered_beside_those_that_are_there(
     assert re.findall(r"journal: (\d+) to write, (\d+) reused", log) == [("5", "10")]
     assert [path.name for path in (home / "responses").iterdir()] == ["shard0.jsonl"]
     assert workspace.jobs("results/tiny/demo/seed1/base/responses/shard0.jsonl") == {}
+    bound = "filters: {near_duplicate_threshold: 0.8}, max_prompts_per_shard: 99, prompts_per_shard"
+    (tmp_path / "tiny.yaml").write_text((tmp_path / "tiny.yaml").read_text().replace("prompts_per_shard", bound))
+    assert workspace.jobs(SHARD) == {}, "how long a shard is refilled changes no instruction"
