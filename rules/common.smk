@@ -22,7 +22,6 @@ from isheep.metric_names import check_metrics
 from isheep.records import InputError
 from isheep.seeds import derive_seed
 from isheep.selection import METHODS_WITH_CLUSTERS, METHODS_WITH_PERPLEXITIES
-from isheep.training import never_warm
 
 try:
     CONFIG = load_config(config, workflow.configfiles)

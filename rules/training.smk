@@ -78,10 +78,6 @@ use rule train_adapter as train_all_weights with:
         recipe=any_of(recipes_trained_by("full")),
 
 
-# What is sure to be too little to train on is said before anything starts.
 if workflow.is_main_process:
-    for name in RECIPES:
-        settings, asked = CONFIG.recipes[name].training, CONFIG.recipes[name].instructions
-        warning = never_warm(settings, asked, settings.most_steps(asked))
-        if warning and CONFIG.recipes[name].data == "last":
-            print(f"Warning: recipes.{name}: even if all are kept, {warning}.", file=sys.stderr)
+    for warning in MATRIX.warm_up_warnings():
+        print(f"Warning: {warning}", file=sys.stderr)

@@ -16,6 +16,7 @@ from isheep.records import InputError
 from isheep.selection import METHODS_WITH_CLUSTERS, METHODS_WITH_PERPLEXITIES
 from isheep.spelling import listed, nearest, nearest_file
 from isheep.tables import Row, RowSettings, TableSettings, check_names
+from isheep.training import never_warm
 
 ASKS_A_MODEL = {"scores", *METHODS_WITH_PERPLEXITIES, *METHODS_WITH_CLUSTERS}
 """Methods of selection for which it matters which model judges."""
@@ -104,6 +105,21 @@ class Matrix:
         if settings.selection.method not in ASKS_A_MODEL:
             ignored = ignored | {"judge"}
         return settings.model_dump(exclude=ignored)
+
+    def warm_up_warnings(self) -> list[str]:
+        """Say of each recipe whose training is sure to end during its warm-up, even if every pair is kept."""
+        iterations: dict[str, int] = {}
+        for model in self.config.experiment.models:
+            for name in self.recipes(model):
+                iterations[name] = max(iterations.get(name, 0), self.iterations(model, name))
+        warnings = []
+        for name, last in iterations.items():
+            recipe = self.config.recipes[name]
+            most = recipe.instructions * (last if recipe.data == "all" else 1)
+            warning = never_warm(recipe.training, most, recipe.training.most_steps(most))
+            if warning:
+                warnings.append(f"recipes.{name}: even if every pair is kept, {warning}.")
+        return warnings
 
     def trained(self) -> list[tuple[str, str]]:
         """Return every trained checkpoint once: its model and its folder below the seed's."""

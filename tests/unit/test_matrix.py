@@ -370,3 +370,16 @@ def test_the_shards_of_the_shipped_configurations_are_all_full(file):
             for iteration in range(1, matrix.iterations(model, recipe)):
                 checkpoint = matrix.checkpoint(model, recipe, iteration)
                 assert {matrix.shard_size(model, checkpoint, shard) for shard in matrix.shards(recipe)} == {full}
+
+
+def test_a_recipe_that_is_sure_to_end_during_its_warm_up_is_named_before_anything_starts(demo):
+    demo["recipes"]["one_base"]["training"] |= {"warmup_steps": 20, "epochs": 2, "batch_size": 16}
+    matrix = instructions_of(demo, {"few": 160, "more": 176})
+    assert [warning.partition(" steps of")[0] for warning in matrix.warm_up_warnings()] == [
+        "recipes.few: even if every pair is kept, 160 pairs make only 20"
+    ]
+
+
+@pytest.mark.parametrize("file", [PAPER, "config/demo_matrix.yaml", DEMO])
+def test_the_shipped_configurations_can_reach_their_learning_rates(file):
+    assert matrix_of(file).warm_up_warnings() == []
