@@ -13,6 +13,7 @@ sys.path.insert(0, f"{workflow.basedir}/scripts")
 from isheep.announcement import tell_plan, tell_plan_of_dry_run
 from isheep.cluster import explain_ended_jobs, prepare_for_cluster, refuse_wrong_account
 from isheep.disk_space import explain_full_disk
+from isheep.earlier_texts import keep_earlier_texts
 from isheep.journal import remove_leftovers
 from isheep.kept_records import keep_records_on_disk
 from isheep.locks import name_lock_owners
@@ -22,6 +23,7 @@ from isheep.yaml_text import read_yaml
 
 prepare_for_cluster(workflow)
 keep_records_on_disk()
+keep_earlier_texts()
 make_missing_outputs_again(workflow)
 if workflow.is_main_process:
     name_lock_owners()

@@ -29,9 +29,11 @@ rule assess_pairs:
         gpu=generation_gpu,
         cpus_per_gpu=CPUS_PER_GPU,
         mem_mb=generation_mem_mb,
-        runtime=generation_runtime(CONFIG.instructions.shard_size),
+        runtime=generation_runtime(shard_size),
     params:
         code=program_digest("scripts/assess_pairs.py"),
+        # Made with `resources`, since Snakemake follows no change of such a parameter: it changes no score.
+        least=lambda wildcards, resources: CONFIG.assessment.min_readable_share,
         engine=ENGINE,
         sampling=literally(CONFIG.assessment.sampling.model_dump_json()),
         seed=job_seed("assessment"),
@@ -39,6 +41,7 @@ rule assess_pairs:
         "Score the pairs of {wildcards.owner}: {wildcards.criterion}, shard {wildcards.shard}"
     shell:
         "python scripts/assess_pairs.py --judge {input.weights:q} --pairs={input.pairs:q} --prompt={input.prompt:q}"
+        " --min-readable-share={params.least:q}"
         " --engine={params.engine:q} --sampling={params.sampling:q} --seed={params.seed:q}"
         " --threads={threads:q} --batch-size={resources.batch_size:q} --gpus={resources.gpu:q} --scores={output.scores:q} 2> {log:q}"
 
@@ -61,7 +64,7 @@ rule measure_perplexity:
         gpu=generation_gpu,
         cpus_per_gpu=CPUS_PER_GPU,
         mem_mb=generation_mem_mb,
-        runtime=generation_runtime(CONFIG.instructions.shard_size),
+        runtime=generation_runtime(shard_size),
     params:
         code=program_digest("scripts/measure_perplexity.py"),
         engine=ENGINE,
@@ -92,7 +95,7 @@ rule embed_pairs:
         gpu=generation_gpu,
         cpus_per_gpu=CPUS_PER_GPU,
         mem_mb=generation_mem_mb,
-        runtime=generation_runtime(CONFIG.instructions.shard_size),
+        runtime=generation_runtime(shard_size),
     params:
         code=program_digest("scripts/embed_pairs.py"),
         embedding=literally(EMBEDDING),

@@ -193,6 +193,24 @@ def chat_template_flag(wildcards):
     return as_flags({"chat-template": CONFIG.models[wildcards.model].chat_template})
 
 
+def shard_size(wildcards):
+    """How many instructions a shard holds."""
+    return MATRIX.shard_size(wildcards.model, wildcards.owner, int(wildcards.shard))
+
+
+def prompts_at_first(wildcards):
+    return CONFIG.instructions.prompts(shard_size(wildcards))[0]
+
+
+def refilling(wildcards, resources):
+    """Flags that say until when a shard is refilled. They change no instruction that is kept; and Snakemake follows no
+    change of a parameter that is made with `resources`."""
+    count = shard_size(wildcards)
+    filters = CONFIG.instructions.filters.model_dump_json()
+    most = CONFIG.instructions.prompts(count)[1]
+    return as_flags({"count": count, "max-prompts": most, "filters": filters})
+
+
 def earlier_instructions(wildcards):
     """The shards kept before: an instruction may resemble none of them."""
     return expand(f"{CHECKPOINT}/instructions/shard{{earlier}}.jsonl", earlier=range(int(wildcards.shard)), **wildcards)

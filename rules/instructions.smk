@@ -1,8 +1,9 @@
-# Instructions: a checkpoint continues the meta-prompt and a few seed tasks; what it wrote is filtered.
+# Instructions: a checkpoint continues the meta-prompt and a few seed tasks; what it wrote is filtered. A job that finds
+# too few leaves what it rejected beside its log.
 #
 # needs    weights, seed tasks, meta-prompt
 # writes   <checkpoint>/continuations/shard<k>.jsonl            raw continuations, one a prompt
-#          <checkpoint>/instructions/shard<k>.jsonl             exactly shard_size instructions
+#          <checkpoint>/instructions/shard<k>.jsonl             exactly the instructions that are asked for
 #          <checkpoint>/instructions/shard<k>.rejected.jsonl    every other candidate, with its reason
 
 
@@ -25,13 +26,14 @@ rule write_instructions:
         gpu=generation_gpu,
         cpus_per_gpu=CPUS_PER_GPU,
         mem_mb=generation_mem_mb,
-        runtime=generation_runtime(CONFIG.instructions.prompts_per_shard),
+        runtime=generation_runtime(prompts_at_first),
     params:
         code=program_digest("scripts/write_instructions.py"),
         engine=ENGINE,
         sampling=literally(CONFIG.instructions.sampling.model_dump_json()),
         demonstrations=CONFIG.instructions.demonstrations,
-        prompts=CONFIG.instructions.prompts_per_shard,
+        prompts=prompts_at_first,
+        refilling=refilling,
         seed=job_seed("instructions"),
     message:
         "Let {wildcards.owner} write instructions, shard {wildcards.shard}"
@@ -40,7 +42,7 @@ rule write_instructions:
         " --meta-prompt={input.meta_prompt:q} --demonstrations={params.demonstrations:q} --prompts={params.prompts:q}"
         " --engine={params.engine:q} --sampling={params.sampling:q} --seed={params.seed:q}"
         " --threads={threads:q} --batch-size={resources.batch_size:q} --gpus={resources.gpu:q}"
-        " --continuations={output.continuations:q} 2> {log:q}"
+        " {params.refilling} --left={log:q}.rejected.jsonl --continuations={output.continuations:q} 2> {log:q}"
 
 
 rule select_instructions:
@@ -61,7 +63,7 @@ rule select_instructions:
         code=program_digest("scripts/select_instructions.py"),
         filters=literally(CONFIG.instructions.filters.model_dump_json()),
         demonstrations=CONFIG.instructions.demonstrations,
-        asked=CONFIG.instructions.shard_size,
+        asked=shard_size,
     message:
         "Filter the instructions of {wildcards.owner}, shard {wildcards.shard}"
     shell:
@@ -69,4 +71,5 @@ rule select_instructions:
         " --seed-tasks={input.seed_tasks:q} --demonstrations={params.demonstrations:q}"
         " --earlier {input.earlier:q} --filters={params.filters:q} --count={params.asked:q}"
         " --name={wildcards.owner:q}:{wildcards.shard}"
+        " --left={log:q}.rejected.jsonl"
         " --instructions={output.instructions:q} --rejected={output.rejected:q} 2> {log:q}"

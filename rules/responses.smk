@@ -23,7 +23,7 @@ rule write_responses:
         gpu=generation_gpu,
         cpus_per_gpu=CPUS_PER_GPU,
         mem_mb=generation_mem_mb,
-        runtime=generation_runtime(CONFIG.instructions.shard_size),
+        runtime=generation_runtime(shard_size),
     params:
         code=program_digest("scripts/write_responses.py"),
         engine=ENGINE,

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from isheep import program
-from isheep.assessment import load_assessment_prompt, parse_score
+from isheep.assessment import ReadableScores, load_assessment_prompt, parse_score
+from isheep.earlier_texts import EarlierTexts
 from isheep.engine import Request, Sampling
 from isheep.ownership import Output
 from isheep.reading import iterate_some
@@ -19,7 +20,10 @@ from isheep.writing import (
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Write text and score of every pair that broke no rule; a score that cannot be parsed is null."""
+    """Write text and score of every pair that broke no rule; a score that cannot be parsed is null.
+
+    Raises InputError as soon as almost no score can be read, and keeps what was written for the next attempt.
+    """
     prompt = load_assessment_prompt(arguments.prompt)
     sampling = Sampling.model_validate_json(arguments.sampling)
     requests = [
@@ -32,6 +36,7 @@ def main(arguments: argparse.Namespace) -> None:
         for pair in iterate_some(arguments.pairs)
         if pair["rejected_by"] is None
     ]
+    readable = ReadableScores(prompt, arguments.prompt, arguments.min_readable_share)
     complete_and_publish(
         requests,
         open_requested_engine(arguments, arguments.judge),
@@ -42,6 +47,9 @@ def main(arguments: argparse.Namespace) -> None:
             "score": parse_score(completion.text, prompt.score_after, prompt.fraction),
             "text": completion.text,
         },
+        check=lambda completion: readable.add(completion.text),
+        end=readable.end,
+        earlier=EarlierTexts(arguments.scores, "text"),
     )
 
 
@@ -51,6 +59,9 @@ add_sampling_argument(parser)
 add_checkpoint_argument(parser, "--judge", "folder with the weights that judge")
 parser.add_argument("--pairs", type=Path, required=True, help="JSON Lines: id, instruction, input, response")
 parser.add_argument("--prompt", type=Path, required=True, help="prompt file of one criterion")
+parser.add_argument(
+    "--min-readable-share", type=float, default=0.0, help="share of the scores that must be readable, from 0 to 1"
+)
 parser.add_argument("--scores", type=Output, required=True, help="JSON Lines to write, one row a judged pair")
 
 if __name__ == "__main__":

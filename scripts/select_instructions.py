@@ -4,15 +4,16 @@ import argparse
 from pathlib import Path
 
 from isheep import program
-from isheep.instructions import InstructionFilters, parse_continuation, select_instructions
+from isheep.instructions import InstructionFilters, parse_continuation, select_instructions, shortage
 from isheep.ownership import Output
 from isheep.prompts import load_seed_tasks
 from isheep.reading import iterate_some
-from isheep.records import write_jsonl
+from isheep.records import InputError, remove, write_jsonl
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Write the kept instructions, each with an id, and the rejected candidates, each with its reason."""
+    filters = InstructionFilters.model_validate_json(arguments.filters)
     candidates = (
         candidate
         for row in iterate_some(arguments.continuations)
@@ -22,9 +23,18 @@ def main(arguments: argparse.Namespace) -> None:
         candidates,
         kept_before=[row["instruction"] for path in arguments.earlier for row in iterate_some(path)],
         seeds=load_seed_tasks(arguments.seed_tasks, arguments.demonstrations),
-        filters=InstructionFilters.model_validate_json(arguments.filters),
+        filters=filters,
         count=arguments.count,
     )
+    if len(kept) < arguments.count:
+        write_jsonl(arguments.left, rejected)
+        prompts = sum(1 for _ in iterate_some(arguments.continuations))
+        said = shortage(len(kept), arguments.count, prompts, rejected, filters)
+        raise InputError(
+            f"{arguments.continuations}: {said}, or raise instructions.prompts_per_shard, so that more is written; the "
+            f"rejected candidates are in {arguments.left}."
+        )
+    remove(Path(arguments.left))
     write_jsonl(arguments.rejected, rejected)
     write_jsonl(
         arguments.instructions,
@@ -43,6 +53,7 @@ parser.add_argument("--count", type=int, required=True, help="how many instructi
 parser.add_argument("--name", required=True, help="prefix of the instructions' ids")
 parser.add_argument("--instructions", type=Output, required=True, help="JSON Lines to write: the kept ones")
 parser.add_argument("--rejected", type=Output, required=True, help="JSON Lines to write: the others, with reasons")
+parser.add_argument("--left", required=True, help="JSON Lines to write if too few are found: the rejected")
 
 if __name__ == "__main__":
     program.run(main, parser)

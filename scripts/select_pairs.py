@@ -18,6 +18,7 @@ from isheep.selection import (
     METHODS_WITH_PERPLEXITIES,
     Measurements,
     SelectionSettings,
+    account,
     select_pairs,
 )
 from isheep.training_rows import RowSettings, rows_checksum, use_of_pairs
@@ -37,12 +38,10 @@ def main(arguments: argparse.Namespace) -> None:
     write_jsonl(arguments.training_set, used_for("training", arguments, use))
     write_jsonl(arguments.validation_set, used_for("validation", arguments, use))
     write_json(arguments.record, selection_record(arguments, settings, rows, use, len(kept)))
-    reasons = Counter(entry["reason"] for entry in ledger if not entry["kept"])
-    rejected = "".join(f", {reason} {count}" for reason, count in reasons.most_common())
     counts = Counter(use.values())
     print(
         f"{arguments.training_set}: {len(kept)} of {len(ledger)} pairs kept, {counts['training']} to train on, "
-        f"{counts['validation']} held out{rejected}"
+        f"{counts['validation']} held out; {account(ledger)}"
     )
 
 

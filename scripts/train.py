@@ -41,7 +41,7 @@ from isheep.ownership import open_alone
 from isheep.prompts import chat_messages, response_prompt
 from isheep.reading import read_some
 from isheep.records import InputError, claim, file_sha256, publish, read_jsonl, unfinished_folder, write_json
-from isheep.training import TRAINING_RECORD, FitSettings
+from isheep.training import TRAINING_RECORD, FitSettings, never_warm
 
 WHOLE = "whole"
 """In a saved step's folder: all of the step is on the disk."""
@@ -137,7 +137,15 @@ def train(arguments: argparse.Namespace, settings: FitSettings, asked: dict) -> 
         trainer.train(resume_from_checkpoint=last_saved_step(saved_steps))
     save(trainer, arguments, settings, asked)
     if PartialState().is_main_process:
-        print(f"{arguments.output}: trained on {len(pairs)} pairs, {trainer.state.global_step} steps")
+        report(arguments.output, settings, len(pairs), trainer.state.global_step)
+
+
+def report(output: Path, settings: FitSettings, pairs: int, steps: int) -> None:
+    """Say what was trained on, and that it was too little where it was: on the terminal and in the log."""
+    print(f"{output}: trained on {pairs} pairs, {steps} steps")
+    if warning := never_warm(settings, pairs, steps):
+        for place in (sys.stdout, sys.stderr):
+            print(f"Warning: {output}: {warning}.", file=place)
 
 
 class EpochOrder(Sampler):
@@ -312,7 +320,7 @@ def trainer_settings(
         output_dir=str(saved_steps),
         learning_rate=settings.learning_rate,
         lr_scheduler_type=settings.scheduler,
-        warmup_steps=settings.warmup_steps,
+        warmup_steps=settings.warm_up(),
         weight_decay=settings.weight_decay,
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=arguments.micro_batch_size,

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from isheep import program
+from isheep.earlier_texts import EarlierTexts
 from isheep.engine import Request, Sampling
 from isheep.ownership import Output
 from isheep.prompts import chat_messages, response_prompt
@@ -31,12 +32,8 @@ def main(arguments: argparse.Namespace) -> None:
         requests,
         open_requested_engine(arguments, arguments.checkpoint),
         arguments.responses,
-        lambda request, completion: {
-            "id": request.id,
-            "response": completion.text,
-            "finish_reason": completion.finish_reason,
-            "tokens": completion.completion_tokens,
-        },
+        lambda request, completion: {"id": request.id, "response": completion.text},
+        earlier=EarlierTexts(arguments.responses, "response"),
     )
 
 

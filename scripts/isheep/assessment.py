@@ -1,6 +1,7 @@
 """Self-assessment: the prompts that ask a judge for a score, and the reading of the score (arXiv
 2408.08072, app. A)."""
 
+import json
 import math
 import re
 from dataclasses import dataclass
@@ -15,6 +16,12 @@ REQUIRED_KEYS = ("criterion", "template")
 KEYS = (*REQUIRED_KEYS, "score_after", "fraction")
 FRACTIONS = ("nearest", "down", "missing")
 LOWEST_SCORE, HIGHEST_SCORE = 1, 10
+ASSESSED_BEFORE_A_STOP = 50
+"""Of fewer assessments the share that can be read says little, so that a job is not stopped early."""
+ASSESSED_AT_LEAST = 20
+"""Of fewer assessments in all, too few of which can be read, a job is not refused at its end either."""
+SHOWN_CHARACTERS = 300
+"""Of a text without a score, in a message."""
 
 NUMBER = r"\d+(?:\.\d+)?"
 LEADING_NUMBER = re.compile(NUMBER)
@@ -97,3 +104,49 @@ def parse_score(text: str, score_after: str | None = None, fraction: str = "near
         return None
     rounded = score + 0.5 if fraction == "nearest" else score
     return math.floor(rounded) if LOWEST_SCORE <= rounded < HIGHEST_SCORE + 1 else None
+
+
+class ReadableScores:
+    """Counts how many of a judge's texts hold a score, and refuses to go on where almost none does."""
+
+    def __init__(self, prompt: AssessmentPrompt, file: str | Path, least: float):
+        """file: the prompt file, for messages. least: the share of the texts that must hold a score, from 0 to 1."""
+        self._prompt, self._file, self._least = prompt, file, least
+        self._readable = self._assessed = 0
+        self._unreadable: str | None = None
+
+    def add(self, text: str) -> None:
+        """Count a text. Raises InputError as soon as too few of them, and not just of the first ones, hold a score."""
+        self._assessed += 1
+        if parse_score(text, self._prompt.score_after, self._prompt.fraction) is not None:
+            self._readable += 1
+        elif self._unreadable is None:
+            self._unreadable = text
+        self._require(ASSESSED_BEFORE_A_STOP)
+
+    def end(self) -> str:
+        """Return what to say of all texts. Raises InputError if too few of them hold a score."""
+        self._require(ASSESSED_AT_LEAST)
+        said = f"{self._readable} of {self._assessed} scores could be read"
+        return said if self._unreadable is None else f"{said}; the first that could not: {self._shown()}"
+
+    def _require(self, enough: int) -> None:
+        if self._assessed < enough or self._readable >= self._least * self._assessed:
+            return
+        raise InputError(
+            f"{self._file}: only {self._readable} of {self._assessed} scores could be read, fewer than the share of "
+            f"{self._least:g} that assessment.min_readable_share asks for; the first text that could not: "
+            f"{self._shown()}. A score is a number from 1 to 10 {self._place()}; change template or score_after in "
+            "this file, as config/prompts/README.md describes it, or raise assessment.sampling.max_tokens where the "
+            "text is cut off before its score."
+        )
+
+    def _place(self) -> str:
+        marker = self._prompt.score_after
+        behind = f"of what follows {marker!r} (score_after)" if marker else "of the text (no score_after is given)"
+        return f"at the beginning {behind}, or before ||"
+
+    def _shown(self) -> str:
+        """The beginning of the text, as JSON: what a model wrote must not reach the terminal as it is."""
+        text = self._unreadable or ""
+        return json.dumps(text[:SHOWN_CHARACTERS]) + (" …" if len(text) > SHOWN_CHARACTERS else "")

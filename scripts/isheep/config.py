@@ -34,6 +34,8 @@ RESERVED_MODELS = ("baselines", "figures", "logs", "tables", "test_items")
 """Folders of an experiment's results beside those of its models."""
 RESERVED_EXPERIMENT = "fetched"
 """The folder of what was fetched, beside those of the experiments."""
+REFILL = 4
+"""So many times its first prompts a shard continues at most, where the configuration does not say it."""
 JUDGED = ("alpaca_eval", "mt_bench")
 """Kinds of benchmark whose answers a judge rates."""
 
@@ -106,13 +108,33 @@ class InstructionSettings(Settings):
     demonstrations: Count = 5
     """Seed tasks shown in each prompt, drawn without replacement (authors' scripts: 5)."""
     shard_size: Count = 1000
-    """Instructions kept per shard; each shard is a job of its own, with its own seed."""
+    """The most instructions kept per shard, the last of which holds what is left of `recipes.<name>.instructions`; each
+    shard is a job of its own, with its own seed."""
     prompts_per_shard: Count = 150
-    """Prompts continued per shard; raise it where a shard does not reach its size after the filters."""
+    """Prompts continued at first for a shard of `shard_size`, and in proportion for a smaller one. Raised, only the new
+    ones are continued; which instructions are kept does not change by it."""
+    max_prompts_per_shard: Count | None = None
+    """The most prompts continued, in the same proportion, where a shard has too few instructions after the filters; it
+    is refilled until then. null: four times `prompts_per_shard`."""
     sampling: Sampling = Sampling(temperature=1.0, top_p=0.95, max_tokens=1000, stop=("17",))
     """How the continuation is sampled (authors' scripts: temperature 1, top_p 0.95, 1000 tokens, stop at item 17)."""
     filters: InstructionFilters = InstructionFilters()
     """Which candidates are dropped."""
+
+    @model_validator(mode="after")
+    def _bound_is_no_less_than_the_beginning(self) -> "InstructionSettings":
+        if self.max_prompts_per_shard is not None and self.max_prompts_per_shard < self.prompts_per_shard:
+            raise ValueError(
+                f"max_prompts_per_shard: found {self.max_prompts_per_shard}, which is less than prompts_per_shard "
+                f"{self.prompts_per_shard}"
+            )
+        return self
+
+    def prompts(self, count: int) -> tuple[int, int]:
+        """Return how many prompts a shard of `count` instructions continues at first, and at most."""
+        most = self.max_prompts_per_shard or REFILL * self.prompts_per_shard
+        first, most = (-(-prompts * count // self.shard_size) for prompts in (self.prompts_per_shard, most))
+        return first, most
 
 
 class ResponseSettings(Settings):
@@ -132,11 +154,14 @@ class AssessmentSettings(Settings):
     """How a checkpoint scores pairs: one raw prompt per pair and criterion."""
 
     prompts: dict[Name, dict[Name, str]] = Field(default_factory=dict)
-    """Prompt files by name, then by criterion."""
+    """Prompt files by name, then by criterion; config/prompts/README.md says how one is written."""
     sampling: Sampling = Sampling(
         temperature=1.0, top_p=0.95, max_tokens=1000, stop=("<|endoftext|>", "<|im_start|>", "<|im_end|>")
     )
     """How assessments are sampled (authors' scripts: as responses)."""
+    min_readable_share: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """The share of the assessments whose score must be readable. A job stops early, from its 50th assessment on, where
+    fewer are, and says so where that is so at its end, of 20 or more; 0 never stops one. No result depends on it."""
 
 
 class RecipeSettings(Settings):

@@ -5,6 +5,7 @@ The filters are those of the method's released scripts, which follow Self-Instru
 those or the `text` of a malformed item, and a `reason`.
 """
 
+import math
 import re
 import string
 from collections import Counter
@@ -15,7 +16,6 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from isheep.prompts import NO_INPUT, SEPARATOR, SeedTask
-from isheep.records import InputError
 from isheep.settings import Settings
 
 if TYPE_CHECKING:
@@ -122,18 +122,17 @@ def first_failing_filter(candidate: dict, filters: InstructionFilters) -> str | 
 
 def select_instructions(
     candidates: Iterable[dict],
-    kept_before: list[str],
+    kept_before: Iterable[str],
     seeds: list[SeedTask],
     filters: InstructionFilters,
     count: int,
 ) -> tuple[list[dict], list[dict]]:
     """Keep the first `count` candidates that pass all filters and resemble no seed task and no kept
-    instruction.
+    instruction; fewer, where there are no more.
 
-    candidates: rows of parse_continuation, in order; those after the last one kept are not looked at.
-    kept_before: instructions of earlier shards. Returns (kept, rejected), a rejected near-duplicate with the
-    text that it is `near` and their `similarity`. Raises InputError, naming what removed the rest, if fewer
-    are left.
+    candidates: rows of parse_continuation, in order; those after the last one kept are not looked at, so that more of
+    them change nothing. kept_before: instructions of earlier shards. Returns (kept, rejected), a rejected
+    near-duplicate with the text that it is `near` and their `similarity`.
     """
     near_duplicates = _near_duplicates(filters, [*(seed.instruction for seed in seeds), *kept_before])
     kept, rejected = [], []
@@ -147,8 +146,6 @@ def select_instructions(
         kept.append(row)
         if near_duplicates:
             near_duplicates.add(row["instruction"])
-    if len(kept) < count:
-        raise InputError(_shortage(len(kept), count, rejected))
     return kept, rejected
 
 
@@ -177,10 +174,41 @@ def _rejection(row: dict, filters: InstructionFilters, near_duplicates: "NearDup
     return None
 
 
-def _shortage(found: int, count: int, rejected: list[dict]) -> str:
+def more_prompts(prompts: int, kept: int, count: int, most: int) -> int:
+    """Return how many prompts a shard should have in all, where `prompts` have given `kept` of `count` instructions.
+
+    As many as it takes if the next ones yield what the first did, and a tenth more, since near-duplicates become
+    more frequent; at most twice as many, and never more than `most`.
+    """
+    expected = math.ceil(1.1 * prompts * count / kept) if kept else 2 * prompts
+    return min(most, max(prompts + 1, min(expected, 2 * prompts)))
+
+
+def shortage(found: int, count: int, prompts: int, rejected: list[dict], filters: InstructionFilters) -> str:
+    """Return what to say where `prompts` continuations gave only `found` of `count` instructions: what removed the
+    candidates, and what can be done about the reason that removed the most."""
     reasons = Counter(row["reason"] for row in rejected).most_common()
     removed = ", ".join(f"{reason} removed {number}" for reason, number in reasons) or "nothing was removed"
+    advice = _advice(reasons[0][0], filters) if reasons else ADVICE["format"]
     return (
-        f"Only {found} of {count} instructions found among {found + len(rejected)} candidates ({removed})"
-        "; raise instructions.prompts_per_shard."
+        f"only {found} of {count} instructions found among {found + len(rejected)} candidates in {prompts} "
+        f"continuations ({removed}); {advice}"
     )
+
+
+ADVICE = {
+    "unfinished": "raise instructions.sampling.max_tokens, or change instructions.sampling.stop or the meta-prompt, so "
+    "that more items end before their text does",
+    "format": "change the meta-prompt or the seed tasks, which the checkpoint does not go on writing in their form",
+    "near_duplicate_threshold": "raise instructions.filters.near_duplicate_threshold (now {value}), or give more and "
+    "other seed tasks",
+    "min_words": "lower instructions.filters.min_words (now {value})",
+    "max_words": "raise instructions.filters.max_words (now {value})",
+    "blacklist": "take words out of instructions.filters.blacklist",
+}
+"""What to change where a reason removed the most candidates; the filters that are not named can be switched off."""
+
+
+def _advice(reason: str, filters: InstructionFilters) -> str:
+    advice = ADVICE.get(reason, f"set instructions.filters.{reason} to false")
+    return advice.format(value=getattr(filters, reason, None))

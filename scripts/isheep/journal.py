@@ -17,18 +17,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Self, TextIO, TypeVar
+from typing import TYPE_CHECKING, Self, TextIO, TypeVar
 
 from isheep.engine import Completer, Completion, Request, TokenLogprob, require_unique_ids
 from isheep.ownership import CLAIM, WRITER, is_over, open_alone, remove_claim
 from isheep.recorded import MARKS, outputs_in
 from isheep.records import PARTIAL, InputError, remove
 
+if TYPE_CHECKING:
+    from isheep.earlier_texts import EarlierTexts
+
 Row = TypeVar("Row")
 
 FINISHED = ".finished"
+EARLIER = ".earlier"
+"""How the name of an output ends that was put aside (isheep.earlier_texts)."""
 LEFTOVER = re.compile(
-    rf"\.(?P<output>.+?)({re.escape(FINISHED)}|{re.escape(CLAIM)}|\.(?P<writer>{WRITER.pattern}){re.escape(PARTIAL)})"
+    rf"\.(?P<output>.+?)({re.escape(FINISHED)}|{re.escape(EARLIER)}|{re.escape(CLAIM)}|\.(?P<writer>{WRITER.pattern}){re.escape(PARTIAL)})"
 )
 SECONDS_BETWEEN_SYNCS = 5.0
 """Each line is handed to the system at once and survives a killed job; this bounds what a power cut takes."""
@@ -148,8 +153,9 @@ class Journal(AppendedLines):
 
 
 def remove_leftovers(results: str | Path, records: str | Path = ".snakemake") -> None:
-    """Remove, anywhere below `results`, what lies beside outputs that Snakemake has recorded: their finished journals.
-    And, whatever became of the outputs, the claims of programs that have ended, and what these had not published.
+    """Remove, anywhere below `results`, what lies beside outputs that Snakemake has recorded: their finished journals,
+    and what they were before. And, whatever became of the outputs, the claims of programs that have ended, and what
+    these had not published.
 
     A journal that was kept would answer when an output is asked for anew because of a change that no request shows,
     such as another version of a library. records: Snakemake's folder in the working directory, to which its outputs
@@ -175,29 +181,49 @@ def _below(folder: str | Path) -> Iterator[tuple[Path, str]]:
         yield from ((parent, name) for name in (*folders, *files))
 
 
-def complete_with_journal(engine: Completer, requests: Sequence[Request], folder: str | Path) -> list[Completion]:
+def complete_with_journal(
+    engine: Completer, requests: Sequence[Request], folder: str | Path, earlier: "EarlierTexts | None" = None
+) -> list[Completion]:
     """Return the completions in the order of `requests`, as `completed` finds or makes them."""
-    with completed(engine, requests, folder) as completions:
+    with completed(engine, requests, folder, earlier=earlier) as completions:
         return list(completions)
 
 
 @contextmanager
-def completed(engine: Completer, requests: Sequence[Request], folder: str | Path) -> Iterator[Iterator[Completion]]:
+def completed(
+    engine: Completer,
+    requests: Sequence[Request],
+    folder: str | Path,
+    check: Callable[[Completion], None] | None = None,
+    earlier: "EarlierTexts | None" = None,
+) -> Iterator[Iterator[Completion]]:
     """Complete all requests, and give their completions in the order of `requests`, each read from the journal then.
 
     The engine is asked only for those not in the journal. Requests that are equal but for their ids have one text, and
-    are asked once. Raises InputError as `Engine.complete` and `AppendedLines.read_rows` do.
+    are asked once. check: called with each text once, those in the journal first; what it raises ends the work, and the
+    texts stay in the journal. earlier: texts of an output that was put aside, which are taken into the journal; their
+    keys cover more than the journal's own. Raises InputError as `Engine.complete` and `AppendedLines.read_rows` do.
     """
     require_unique_ids(requests)
-    keys = [request_key(engine.identity, request) for request in requests]
+    key_of_request = earlier.key if earlier else request_key
+    keys = [key_of_request(engine.identity, request) for request in requests]
     with Journal(folder) as journal:
         starts = journal.index()
+        wanted = set(keys)
+        for key, completion in earlier.found() if earlier else ():
+            if key in wanted and key not in starts:
+                starts[key] = journal.append(key, completion)
         missing = {key: request for key, request in zip(keys, requests, strict=True) if key not in starts}
         print(f"journal: {len(missing)} to write, {len(requests) - len(missing)} reused", file=sys.stderr)
+        for key, request in zip(keys, requests, strict=True) if check else ():
+            if key not in missing:
+                check(journal.find(starts[key], request.id))
         key_of = {request.id: key for key, request in missing.items()}
         for completion in engine.complete(missing.values()):
             key = key_of[completion.id]
             starts[key] = journal.append(key, completion)
+            if check:
+                check(completion)
         yield (journal.find(starts[key], request.id) for key, request in zip(keys, requests, strict=True))
 
 

@@ -17,6 +17,7 @@ from isheep.records import InputError
 from isheep.selection import METHODS_WITH_CLUSTERS, METHODS_WITH_PERPLEXITIES
 from isheep.spelling import listed, nearest, nearest_file
 from isheep.tables import Row, RowSettings, TableSettings, check_names
+from isheep.training import never_warm
 
 ASKS_A_MODEL = {"scores", *METHODS_WITH_PERPLEXITIES, *METHODS_WITH_CLUSTERS}
 """Methods of selection for which it matters which model judges."""
@@ -57,6 +58,29 @@ class Matrix:
         """Return the numbers of the shards that hold a recipe's instructions."""
         return range(-(-self.config.recipes[recipe].instructions // self.config.instructions.shard_size))
 
+    def instructions(self, model: str, checkpoint: str) -> int:
+        """Return how many instructions a checkpoint writes: as many as any recipe asks for that goes on from it.
+
+        A recipe that asks for fewer takes the first ones: so its data does not depend on the others.
+        """
+        recipe, iteration = recipe_and_iteration(checkpoint)
+        recipes = [recipe] if iteration else self.recipes(model)
+        return max(self.config.recipes[name].instructions for name in recipes)
+
+    def shard_size(self, model: str, checkpoint: str, shard: int) -> int:
+        """Return how many instructions a shard of a checkpoint holds: the last one what is left of those asked for.
+
+        Raises InputError for a shard that nothing asks for.
+        """
+        size, asked = self.config.instructions.shard_size, self.instructions(model, checkpoint)
+        left = asked - shard * size
+        if left < 1:
+            raise InputError(
+                f"{model} {checkpoint}: nothing asks for shard {shard}, since {asked} instructions in shards of {size} "
+                "are asked for; ask for an earlier one."
+            )
+        return min(size, left)
+
     def _checkpoint(self, model: str, recipe: str, iteration: int) -> str:
         """Return the folder, below the seed's, of a recipe's checkpoint: `base` for iteration 0.
 
@@ -82,6 +106,21 @@ class Matrix:
         if settings.selection.method not in ASKS_A_MODEL:
             ignored = ignored | {"judge"}
         return settings.model_dump(exclude=ignored)
+
+    def warm_up_warnings(self) -> list[str]:
+        """Say of each recipe whose training is sure to end during its warm-up, even if every pair is kept."""
+        iterations: dict[str, int] = {}
+        for model in self.config.experiment.models:
+            for name in self.recipes(model):
+                iterations[name] = max(iterations.get(name, 0), self.iterations(model, name))
+        warnings = []
+        for name, last in iterations.items():
+            recipe = self.config.recipes[name]
+            most = recipe.instructions * (last if recipe.data == "all" else 1)
+            warning = never_warm(recipe.training, most, recipe.training.most_steps(most))
+            if warning:
+                warnings.append(f"recipes.{name}: even if every pair is kept, {warning}.")
+        return warnings
 
     def trained(self) -> list[tuple[str, str]]:
         """Return every trained checkpoint once: its model and its folder below the seed's."""

@@ -23,6 +23,8 @@ KEYS_OF_METHOD = {
 }
 """The keys besides `method` that a method uses; those without an entry use none."""
 
+RULE = "rule: "
+"""How the reason of a pair begins that broke a response rule."""
 METHODS_WITH_PERPLEXITIES = ("perplexity", "density_perplexity")
 METHODS_WITH_CLUSTERS = ("density", "density_perplexity")
 
@@ -84,7 +86,7 @@ def select_pairs(
     _check_measured(unbroken, measured, settings)
     reasons: dict[str, str | None] = {}
     if settings.method != "none":
-        reasons = {pair["id"]: f"rule: {pair['rejected_by']}" for pair in pairs if pair["rejected_by"] is not None}
+        reasons = {pair["id"]: f"{RULE}{pair['rejected_by']}" for pair in pairs if pair["rejected_by"] is not None}
     reasons |= _judge_unbroken([pair["id"] for pair in unbroken], measured, settings, seed)
     ledger = [_ledger_row(pair["id"], reasons.get(pair["id"]), measured, settings) for pair in pairs]
     kept = [pair for pair, entry in zip(pairs, ledger, strict=True) if entry["kept"]]
@@ -171,24 +173,59 @@ def _ledger_row(id: str, reason: str | None, measured: Measurements, settings: S
 
 
 def score_histogram(ledger: list[dict], criterion: str) -> dict[str, int]:
-    """Count the pairs per score of one criterion, from 1 to 10, then the missing ones."""
-    counts = Counter(entry["scores"].get(criterion) for entry in ledger)
+    """Count the pairs that were asked for a score by their score on one criterion, from 1 to 10, then the missing
+    ones."""
+    counts = Counter(entry["scores"].get(criterion) for entry in ledger if not _broke_a_rule(entry))
     return {str(score): counts[score] for score in range(1, 11) if counts[score]} | {"missing": counts[None]}
 
 
+def account(ledger: list[dict]) -> str:
+    """Say what became of the pairs: those dropped by a rule apart from those that were asked for more."""
+    rules = Counter(entry["reason"] for entry in ledger if _broke_a_rule(entry))
+    reasons = Counter(entry["reason"] for entry in ledger if not entry["kept"]) - rules
+    asked = len(ledger) - rules.total()
+    broken = f"{rules.total()} of {len(ledger)} pairs broke a response rule{_in_brackets(rules)}"
+    left = f"{reasons.total()} of the other {asked} were rejected{_in_brackets(reasons)}"
+    return "; ".join([broken, left] if asked else [broken])
+
+
+def _broke_a_rule(entry: dict) -> bool:
+    return (entry["reason"] or "").startswith(RULE)
+
+
+def _in_brackets(reasons: Counter[str]) -> str:
+    listed = ", ".join(f"{reason.removeprefix(RULE)} {count}" for reason, count in reasons.most_common())
+    return f" ({listed})" if listed else ""
+
+
 def _nothing_kept(ledger: list[dict], settings: SelectionSettings) -> str:
-    reasons = ", ".join(f"{reason} {count}" for reason, count in Counter(e["reason"] for e in ledger).most_common())
-    counted = [f"rejected: {reasons or 'there were no pairs'}"]
-    method, advice = repr(settings.method), "look at the responses"
+    method = repr(settings.method)
+    counted = [account(ledger)]
     if settings.method == "scores":
         method += f" and threshold {settings.threshold}"
         counted.append(f"scores: {_histograms(ledger, settings)}")
-        advice = f"lower selection.threshold or {advice}"
     elif settings.method == "perplexity":
         method += f" and max_perplexity {settings.max_perplexity:g}"
         counted.append(f"lowest perplexities: {_lowest_perplexities(ledger)}")
-        advice = f"raise selection.max_perplexity or {advice}"
+    advice = _advice(ledger, settings)
     return f"the selection kept none of {len(ledger)} pairs with method {method} ({'; '.join(counted)}); {advice}."
+
+
+def _advice(ledger: list[dict], settings: SelectionSettings) -> str:
+    """What to do about the kind of reason that rejected the most pairs."""
+    kinds = Counter(entry["reason"].partition(":")[0] for entry in ledger)
+    largest = kinds.most_common(1)[0][0] if kinds else ""
+    rule = Counter(entry["reason"] for entry in ledger if _broke_a_rule(entry)).most_common(1)
+    return {
+        RULE.partition(":")[0]: "look at the responses, or set "
+        + "".join(f"responses.rules.{name.removeprefix(RULE)}" for name, _ in rule)
+        + " to false, which drops the most",
+        "score missing": "look at the texts in the judge's assessment files, and correct the assessment's prompt files "
+        "(config/prompts/README.md)",
+        "score too low": f"lower selection.threshold (now {settings.threshold}), or look at the responses",
+        "perplexity too high": f"raise selection.max_perplexity (now {settings.max_perplexity:g}), or look at the "
+        "responses",
+    }.get(largest, "look at the responses")
 
 
 def _histograms(ledger: list[dict], settings: SelectionSettings) -> str:

@@ -17,3 +17,7 @@ class TrainingSettings(FitSettings, RowSettings):
     def row_choice(self) -> RowSettings:
         """Return which pairs it is trained on."""
         return RowSettings(**{name: getattr(self, name) for name in RowSettings.model_fields})
+
+    def most_steps(self, kept: int) -> int:
+        """Return the most steps that so many kept pairs can make."""
+        return self.steps(kept if self.max_samples is None else min(kept, self.max_samples))

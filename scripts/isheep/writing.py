@@ -1,10 +1,12 @@
 """What the programs that let a model write share: their flags, and the way from requests to a published file."""
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from isheep.devices import claim_devices
+from isheep.earlier_texts import EarlierTexts
 from isheep.engine import Completion, Engine, EngineSettings, Request, open_engine
 from isheep.journal import Journal, completed
 from isheep.records import unfinished_folder, write_jsonl
@@ -69,11 +71,29 @@ def open_requested_engine(arguments: argparse.Namespace, checkpoint: Path) -> En
 
 
 def complete_and_publish(
-    requests: Sequence[Request], engine: Engine, output: Path, to_row: Callable[[Request, Completion], dict]
+    requests: Sequence[Request],
+    engine: Engine,
+    output: Path,
+    to_row: Callable[[Request, Completion], dict],
+    check: Callable[[Completion], None] | None = None,
+    end: Callable[[], str] | None = None,
+    earlier: EarlierTexts | None = None,
 ) -> None:
-    """Complete all requests through the journal and publish one row each, in the order of the requests."""
+    """Complete all requests through the journal and publish one row each, in the order of the requests.
+
+    check: called with each text as it is written; end: called before anything is published, and what it returns is
+    said. What either raises ends the work, and keeps what was written for the next attempt. earlier: what the output
+    was before, of which equal requests are taken over; rows then name their requests.
+    """
     folder = unfinished_folder(output)
-    with completed(engine, requests, folder) as completions:
-        write_jsonl(output, (to_row(request, done) for request, done in zip(requests, completions, strict=True)))
+
+    def row(request: Request, done: Completion) -> dict:
+        content = to_row(request, done)
+        return earlier.named(content, earlier.key(engine.identity, request), done) if earlier else content
+
+    with completed(engine, requests, folder, check, earlier) as completions:
+        said = end() if end else f"{len(requests)} requests completed"
+        write_jsonl(output, (row(request, done) for request, done in zip(requests, completions, strict=True)))
     Journal(folder).finish()
-    print(f"{output}: {len(requests)} requests completed")
+    print(f"{output}: {said}", file=sys.stderr)
+    print(f"{output}: {said}")

@@ -180,7 +180,7 @@ def select(folder: Path, rows: int, seed: int) -> Run:
         "--continuations continuations.jsonl --demonstrations 1 --name base:0",
         "--count",
         str(rows),
-        "--filters {} --instructions kept.jsonl --rejected rejected.jsonl --seed-tasks",
+        "--filters {} --instructions kept.jsonl --rejected rejected.jsonl --left left.jsonl --seed-tasks",
         str(ROOT / "config/demo/seed_tasks.jsonl"),
     )
 

@@ -183,6 +183,8 @@ NOTHING = {
     "threads": Change(CONFIG, "threads: 1 ", "threads: 2 "),
     "micro batch": Change(CONFIG, "micro_batch_size: 16", "micro_batch_size: 4"),
     "GPUs": Change(CONFIG, "runtime: ", "hardware: {gpus_per_node: 8, gpu_memory_gib: 40}\n\nruntime: "),
+    "bound of prompts": Change(SMALL, "prompts_per_shard: 40", "prompts_per_shard: 40\n  max_prompts_per_shard: 99"),
+    "share of readable scores": Change(CONFIG, "\nassessment:\n", "\nassessment:\n  min_readable_share: 0.2\n"),
     "comment": Change("scripts/write_responses.py", "    requests = []\n", "    requests = []  # none yet\n"),
     "docstring": Change("scripts/isheep/selection.py", '"""Count the pairs', '"""Tell how many pairs'),
     "formatting": Change("scripts/isheep/prompts.py", "    return [*system", "\n    return [*system"),

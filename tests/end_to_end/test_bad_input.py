@@ -1,7 +1,10 @@
 """Bad input: one clear sentence on standard error, exit status 1, and nothing written."""
 
+import re
+
 import pytest
 
+from isheep.records import read_jsonl, unfinished_folder
 from workspace import Workspace
 
 CONFIG = "config/config.yaml"
@@ -136,12 +139,15 @@ def test_damaged_base_is_refused_by_its_checksum(workspace):
     assert not (workspace.folder / "results/demo/demo/weights").exists()
 
 
-def test_too_few_instructions_say_what_removed_the_rest_and_which_key_to_raise(workspace):
-    with workspace.changed(CONFIG, "prompts_per_shard: ", "prompts_per_shard: 3  # "):
+def test_too_few_instructions_say_what_removed_the_rest_and_what_to_change_and_leave_it_to_look_at(workspace):
+    with workspace.changed(CONFIG, "prompts_per_shard: ", "prompts_per_shard: 1  # "):
         run = workspace.snakemake("results/demo/demo/seed1/base/instructions/shard0.jsonl", check=False)
     assert run.returncode == 1
     output = run.stdout + run.stderr
-    assert "instructions.prompts_per_shard" in output
+    assert "of 400 instructions found" in output
+    assert "raise instructions.max_prompts_per_shard" in output
     home = workspace.folder / "results/demo/demo/seed1/base"
-    assert (home / "continuations/shard0.jsonl").exists(), "what was paid for is kept"
+    assert unfinished_folder(home / "continuations/shard0.jsonl").exists(), "what was paid for is kept"
+    left = re.search(r"rejected candidates are in (\S+)\.", output)[1]
+    assert all(row["reason"] for row in read_jsonl(workspace.folder / left))
     assert not (home / "instructions/shard0.jsonl").exists()

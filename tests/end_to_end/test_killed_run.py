@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from isheep.records import unfinished_folder
+from isheep.records import read_jsonl, unfinished_folder
 from workspace import Workspace
 
 pytestmark = pytest.mark.end_to_end
@@ -50,3 +50,24 @@ def test_a_job_that_outlives_its_run_is_waited_for_and_not_repeated(tmp_path):
     assert re.findall(r"journal: (\d+) to write, (\d+) reused", log) == [("0", str(PROMPTS))]
     assert workspace.jobs(SHARD) == {}
     assert [path.name for path in (tmp_path / SHARD).parent.iterdir()] == ["shard0.jsonl"]
+
+
+def test_more_instructions_are_written_and_answered_beside_those_that_are_there(tmp_path):
+    workspace = Workspace(tmp_path, "config/config.yaml", "tiny.yaml")
+    home = tmp_path / "results/tiny/demo/seed1/base"
+    answered = []
+    for count in (10, 15):
+        (tmp_path / "tiny.yaml").write_text(TINY.replace("instructions: 40", f"instructions: {count}"))
+        workspace.snakemake("results/tiny/demo/seed1/base/responses/shard0.jsonl")
+        answered.append(read_jsonl(home / "responses/shard0.jsonl"))
+        assert len(answered[-1]) == count, "though a shard may hold 40"
+    assert answered[1][:10] == answered[0]
+    log = (home / "logs/responses.shard0.log").read_text(errors="replace")
+    assert re.findall(r"journal: (\d+) to write, (\d+) reused", log) == [("5", "10")]
+    log = (home / "logs/continuations.shard0.log").read_text(errors="replace")
+    assert re.findall(r"journal: (\d+) to write, (\d+) reused", log) == [("5", "10")]
+    assert [path.name for path in (home / "responses").iterdir()] == ["shard0.jsonl"]
+    assert workspace.jobs("results/tiny/demo/seed1/base/responses/shard0.jsonl") == {}
+    bound = "filters: {near_duplicate_threshold: 0.8}, max_prompts_per_shard: 99, prompts_per_shard"
+    (tmp_path / "tiny.yaml").write_text((tmp_path / "tiny.yaml").read_text().replace("prompts_per_shard", bound))
+    assert workspace.jobs(SHARD) == {}, "how long a shard is refilled changes no instruction"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from isheep.assessment import AssessmentPrompt, load_assessment_prompt, parse_score
+from isheep.assessment import AssessmentPrompt, ReadableScores, load_assessment_prompt, parse_score
 from isheep.records import InputError
 
 PROMPTS = sorted(Path(__file__).parents[2].glob("config/prompts/assessment/*.yaml"))
@@ -117,3 +117,59 @@ def test_the_methods_three_ways_to_ask_are_shipped():
     assert {path.stem for path in PROMPTS} == {
         *("simple_quality", "simple_following", "combined_quality", "combined_following", "icl_overall")
     }
+
+
+REASONED = AssessmentPrompt("quality", "{instruction} {response}", "Score:")
+
+
+def count_scores(readable: int, unreadable: int, least: float = 0.05, prompt: AssessmentPrompt = REASONED) -> str:
+    scores = ReadableScores(prompt, "quality.yaml", least)
+    for text in ["fine\x1b[31m"] * unreadable + ["Score: 7"] * readable:
+        scores.add(text)
+    return scores.end()
+
+
+def test_a_job_says_how_many_scores_it_could_read_and_shows_a_text_that_it_could_not():
+    assert count_scores(60, 40) == '60 of 100 scores could be read; the first that could not: "fine\\u001b[31m"'
+    assert count_scores(7, 0) == "7 of 7 scores could be read"
+
+
+def test_almost_no_readable_score_is_one_sentence_with_file_pattern_and_a_text():
+    with pytest.raises(InputError) as error:
+        count_scores(0, 1000)
+    sentence = str(error.value)
+    assert sentence.startswith("quality.yaml: only 0 of 50 scores could be read"), "the other 950 are not asked for"
+    assert 'the first text that could not: "fine\\u001b[31m". ' in sentence, (
+        "what a model wrote cannot steer a terminal"
+    )
+    assert "at the beginning of what follows 'Score:' (score_after), or before ||" in sentence
+    assert "config/prompts/README.md" in sentence
+
+
+def test_a_prompt_without_score_after_says_so():
+    with pytest.raises(InputError, match=r"at the beginning of the text \(no score_after is given\)"):
+        count_scores(0, 30, prompt=AssessmentPrompt("quality", "{instruction} {response}"))
+
+
+@pytest.mark.parametrize(("readable", "unreadable", "least"), [(0, 19, 0.05), (1, 19, 0.05), (5, 95, 0), (0, 60, 0)])
+def test_few_assessments_and_enough_readable_ones_are_taken(readable, unreadable, least):
+    assert count_scores(readable, unreadable, least).startswith(f"{readable} of {readable + unreadable} ")
+
+
+def test_a_shard_too_small_to_be_stopped_early_is_refused_at_its_end():
+    with pytest.raises(InputError, match="only 0 of 20 scores"):
+        count_scores(0, 20)
+
+
+def test_a_long_text_is_shown_by_its_beginning():
+    scores = ReadableScores(REASONED, "quality.yaml", 0)
+    scores.add("x" * 10_000)
+    assert len(scores.end()) < 400
+
+
+def test_the_description_of_prompt_files_has_every_key_and_its_example_is_read(tmp_path):
+    text = Path("config/prompts/README.md").read_text()
+    for key in ("criterion", "template", "score_after"):
+        assert f"| `{key}` |" in text
+    prompt = load_assessment_prompt(write(tmp_path, text.split("```yaml\n")[1].split("```")[0]))
+    assert parse_score("Both agree. Score: 8", prompt.score_after) == 8

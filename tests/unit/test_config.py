@@ -374,3 +374,16 @@ def test_schema_file_is_up_to_date_and_describes_every_key():
         if "description" not in field
     ]
     assert undescribed == []
+
+
+def test_a_small_shard_continues_prompts_in_proportion(raw):
+    raw["instructions"] |= {"shard_size": 1000, "prompts_per_shard": 150}
+    asked = load_config(raw, [DEMO]).instructions
+    assert [asked.prompts(count) for count in (1000, 40, 1)] == [(150, 600), (6, 24), (1, 1)]
+    raw["instructions"]["max_prompts_per_shard"] = 200
+    assert load_config(raw, [DEMO]).instructions.prompts(40) == (6, 8)
+
+
+def test_a_bound_of_prompts_below_their_beginning_is_refused(raw, tmp_path):
+    sentence = complaint(raw, tmp_path, lambda c: c["instructions"].update(max_prompts_per_shard=9))
+    assert "max_prompts_per_shard: found 9, which is less than prompts_per_shard 160" in sentence

@@ -59,7 +59,7 @@ def test_instructions_are_not_selected_from_nothing(complaint):
         f"--seed-tasks={SEED_TASKS}",
         "--demonstrations=1",
         "--filters={}",
-        "--count=1",
+        *("--count=1", "--left=left.jsonl"),
     ]
     assert EMPTY in complaint("select_instructions", *flags, "--name=a", "--instructions=out", "--rejected=rejected")
 

@@ -8,8 +8,10 @@ import pytest
 from isheep.instructions import (
     InstructionFilters,
     first_failing_filter,
+    more_prompts,
     parse_continuation,
     select_instructions,
+    shortage,
 )
 from isheep.prompts import SeedTask, instruction_prompt, load_meta_prompt, load_seed_tasks
 from isheep.records import InputError
@@ -280,11 +282,57 @@ def test_malformed_items_keep_their_reason():
     assert select_instructions([malformed, *candidates(TEXTS[0])], [], [], InstructionFilters(), 1)[1] == [malformed]
 
 
-def test_too_few_instructions_are_one_sentence_with_counts_and_the_key_to_raise():
-    rows = [{"text": "", "reason": "format"}, *candidates("too short", "short", TEXTS[0], TEXTS[0], TEXTS[1])]
-    with pytest.raises(InputError) as error:
-        select_instructions(rows, [], [], InstructionFilters(), 3)
-    assert str(error.value) == (
-        "Only 2 of 3 instructions found among 6 candidates (min_words removed 2, format removed 1, "
-        "near_duplicate_threshold removed 1); raise instructions.prompts_per_shard."
+def test_fewer_are_kept_where_there_are_no_more():
+    kept, rejected = select_instructions(candidates("too short", *TEXTS[:2]), [], [], InstructionFilters(), 3)
+    assert (len(kept), len(rejected)) == (2, 1)
+
+
+def test_more_candidates_behind_the_last_one_kept_change_nothing():
+    few, many = candidates(TEXTS[0], TEXTS[0], TEXTS[1]), candidates(TEXTS[0], TEXTS[0], TEXTS[1], *TEXTS, "short")
+    asked = ([], [], InstructionFilters(), 2)
+    assert select_instructions(few, *asked) == select_instructions(many, *asked)
+
+
+def rejected_for(*reasons: str) -> list[dict]:
+    return [{"text": "", "reason": reason} for reason in reasons]
+
+
+def test_a_shortage_is_one_sentence_with_counts_by_reason():
+    rows = rejected_for("min_words", "format", "min_words", "near_duplicate_threshold")
+    assert shortage(2, 3, 5, rows, InstructionFilters()) == (
+        "only 2 of 3 instructions found among 6 candidates in 5 continuations (min_words removed 2, format removed 1, "
+        "near_duplicate_threshold removed 1); lower instructions.filters.min_words (now 4)"
     )
+
+
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        ("near_duplicate_threshold", "raise instructions.filters.near_duplicate_threshold (now 0.7)"),
+        (
+            "unfinished",
+            "raise instructions.sampling.max_tokens, or change instructions.sampling.stop or the meta-prompt",
+        ),
+        ("format", "change the meta-prompt or the seed tasks"),
+        ("max_words", "raise instructions.filters.max_words (now 150)"),
+        ("blacklist", "take words out of instructions.filters.blacklist"),
+        ("link", "set instructions.filters.link to false"),
+    ],
+)
+def test_a_shortage_says_what_to_change_about_what_removed_the_most(reason, advice):
+    said = shortage(0, 9, 5, rejected_for("min_words", reason, reason), InstructionFilters())
+    assert f"; {advice}" in said
+
+
+def test_texts_without_any_candidate_are_a_matter_of_the_prompt():
+    said = shortage(0, 9, 5, [], InstructionFilters())
+    assert "(nothing was removed); change the meta-prompt or the seed tasks" in said
+
+
+@pytest.mark.parametrize(("kept", "prompts"), [(0, 20), (30, 20), (60, 19), (90, 13), (99, 12)])
+def test_a_shard_is_refilled_by_what_its_yield_asks_for_at_most_twice_as_many_prompts(kept, prompts):
+    assert more_prompts(10, kept, 100, 1000) == prompts
+
+
+def test_a_shard_is_refilled_up_to_its_bound_alone():
+    assert more_prompts(10, 0, 5, 13) == 13

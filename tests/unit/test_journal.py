@@ -95,6 +95,24 @@ def test_texts_of_any_characters_survive(scripted_engine, tmp_path):
     assert engine.asked == ["a"]
 
 
+def test_a_check_ends_the_work_and_sees_at_the_next_attempt_first_what_was_written(engine, tmp_path):
+    seen = []
+
+    def check(completion: Completion) -> None:
+        seen.append(completion.id)
+        if len(seen) == 3:
+            raise InputError("enough")
+
+    with pytest.raises(InputError, match="enough"), completed(engine, requests(6), tmp_path, check):
+        pass
+    assert seen == engine.asked == ["r0", "r1", "r2"]
+    engine.asked.clear()
+    seen.clear()
+    with pytest.raises(InputError, match="enough"), completed(engine, requests(6), tmp_path, check):
+        pass
+    assert (seen, engine.asked) == (["r0", "r1", "r2"], []), "no text more is paid for to say the same again"
+
+
 def test_log_probabilities_survive_and_only_where_asked_for(tiny_checkpoint, tmp_path):
     engine = open_engine(tiny_checkpoint, EngineSettings(dtype="float32"), batch_size=4, threads=1)
     asked = [

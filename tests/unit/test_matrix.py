@@ -379,3 +379,58 @@ def test_a_table_of_pairs_or_an_empty_cell_that_cannot_be_is_refused(demo, key, 
         demo["tables"]["main"] = {"caption": "x", "columns": [column], "rows": rows}
     with pytest.raises(InputError, match=sentence):
         Matrix(load_config(demo, [DEMO])).check()
+
+
+def instructions_of(demo, counts, shard_size=1000):
+    """The sizes of the base model's shards where recipes ask for so many instructions."""
+    demo["instructions"]["shard_size"] = shard_size
+    demo["recipes"] |= {name: {"extends": "one_base", "instructions": count} for name, count in counts.items()}
+    demo["experiment"] |= {"recipes": list(counts), "iterations": 2}
+    return Matrix(load_config(demo, [DEMO]))
+
+
+def sizes(matrix, checkpoint, shards):
+    return [matrix.shard_size("demo", checkpoint, shard) for shard in range(shards)]
+
+
+def test_a_shard_is_never_larger_than_what_is_asked(demo):
+    matrix = instructions_of(demo, {"few": 40, "more": 250}, shard_size=100)
+    assert sizes(matrix, "base", 3) == [100, 100, 50], "as many as the recipe that asks for the most"
+    assert sizes(matrix, "few/iter1", 1) == [40]
+    assert sizes(matrix, "more/iter1", 3) == [100, 100, 50]
+
+
+def test_raising_the_instructions_adds_to_the_last_shard_and_behind_it(demo):
+    assert sizes(instructions_of(copy.deepcopy(demo), {"one": 250}, 100), "base", 3) == [100, 100, 50]
+    assert sizes(instructions_of(demo, {"one": 420}, 100), "base", 5) == [100, 100, 100, 100, 20]
+
+
+def test_a_shard_that_nothing_asks_for_is_an_error(demo):
+    with pytest.raises(
+        InputError, match="demo base: nothing asks for shard 1, since 40 instructions in shards of 1000"
+    ):
+        instructions_of(demo, {"few": 40}).shard_size("demo", "base", 1)
+
+
+@pytest.mark.parametrize("file", [PAPER, "config/demo_matrix.yaml", DEMO])
+def test_the_shards_of_the_shipped_configurations_are_all_full(file):
+    matrix = matrix_of(file)
+    full = matrix.config.instructions.shard_size
+    for model in matrix.config.experiment.models:
+        for recipe in matrix.recipes(model):
+            for iteration in range(1, matrix.iterations(model, recipe)):
+                checkpoint = matrix.checkpoint(model, recipe, iteration)
+                assert {matrix.shard_size(model, checkpoint, shard) for shard in matrix.shards(recipe)} == {full}
+
+
+def test_a_recipe_that_is_sure_to_end_during_its_warm_up_is_named_before_anything_starts(demo):
+    demo["recipes"]["one_base"]["training"] |= {"warmup_steps": 20, "epochs": 2, "batch_size": 16}
+    matrix = instructions_of(demo, {"few": 160, "more": 176})
+    assert [warning.partition(" steps of")[0] for warning in matrix.warm_up_warnings()] == [
+        "recipes.few: even if every pair is kept, 160 pairs make only 20"
+    ]
+
+
+@pytest.mark.parametrize("file", [PAPER, "config/demo_matrix.yaml", DEMO])
+def test_the_shipped_configurations_can_reach_their_learning_rates(file):
+    assert matrix_of(file).warm_up_warnings() == []

@@ -178,7 +178,7 @@ def test_empty_selection_shows_the_scores():
         kept_ids(criteria=["quality"], threshold=9)
     sentence = str(error.value)
     assert "none of 4 pairs" in sentence
-    assert "quality: 9×2, missing×2" in sentence
+    assert "quality: 9×2, missing×1" in sentence, "a pair that broke a rule was not asked for a score"
     assert "selection.threshold" in sentence
 
 
@@ -195,8 +195,41 @@ def test_empty_selection_shows_the_lowest_perplexities():
 
 @pytest.mark.parametrize("method", ["density", "density_perplexity"])
 def test_empty_selection_of_broken_pairs_alone(method):
-    with pytest.raises(InputError, match=r"kept none of 1 pairs .*rule: empty_output 1"):
+    with pytest.raises(InputError, match=r"kept none of 1 pairs .*broke a response rule \(empty_output 1\)"):
         select_pairs(PAIRS[1:2], Measurements(), SelectionSettings(method=method), 1)
+
+
+def refused(broken: int, missing: int, low: int) -> str:
+    """What is said about pairs of which none is kept."""
+    pairs = [{"id": f"b{n}", "rejected_by": "chinese" if n % 3 else "none"} for n in range(broken)]
+    scores = {f"m{n}": {"quality": None} for n in range(missing)} | {f"l{n}": {"quality": 4} for n in range(low)}
+    pairs += [{"id": id, "rejected_by": None} for id in scores]
+    with pytest.raises(InputError) as error:
+        select_pairs(pairs, Measurements(scores), SelectionSettings(criteria=["quality"]))
+    return str(error.value)
+
+
+def test_an_empty_selection_tells_dropped_pairs_from_those_that_were_asked_for_a_score():
+    assert refused(6, 2, 3) == (
+        "the selection kept none of 11 pairs with method 'scores' and threshold 8 (6 of 11 pairs broke a response rule "
+        "(chinese 4, none 2); 5 of the other 5 were rejected (score too low: quality 3, score missing: quality 2); "
+        "scores: quality: 4×3, missing×2); look at the responses, or set responses.rules.chinese to false, which drops "
+        "the most."
+    )
+
+
+@pytest.mark.parametrize(
+    ("counts", "advice"),
+    [
+        ((2, 9, 3), "look at the texts in the judge's assessment files, and correct the assessment's prompt files"),
+        ((2, 3, 9), "lower selection.threshold (now 8), or look at the responses"),
+        ((9, 2, 3), "set responses.rules.chinese to false"),
+    ],
+)
+def test_the_advice_is_about_what_rejected_the_most(counts, advice):
+    said = refused(*counts)
+    assert advice in said
+    assert ("selection.threshold" in said) == ("threshold" in advice)
 
 
 @pytest.mark.parametrize(("method", "what"), [("perplexity", "perplexity"), ("density", "cluster")])

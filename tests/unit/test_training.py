@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from isheep.identity import read_identity
 from isheep.records import InputError, write_jsonl
 from isheep.training import FitSettings
+from isheep.training_settings import TrainingSettings
 
 SETTINGS = {
     "method": "full",
@@ -233,6 +234,43 @@ def test_adapter_merges_into_weights_that_differ_from_the_base(adapter, tiny_che
     changed = {name for name in before if not before[name].equal(after[name])}
     assert changed
     assert all("proj" in name for name in changed), "all linear layers, and nothing else"
+
+
+WARM = {"learning_rate": 1e-3, "warmup_steps": 20, "batch_size": 16, "epochs": 2, "max_samples": None}
+
+
+def test_a_training_that_ends_during_its_warm_up_says_so_on_the_terminal_and_in_the_log(program, capsys):
+    program.report(Path("out"), TrainingSettings(**WARM), 14, 2)
+    said = capsys.readouterr()
+    warning = (
+        "Warning: out: 14 pairs make only 2 steps of training, and training.warmup_steps is 20: the learning rate "
+        "rises to 5e-05 and never reaches 0.001; set training.warmup_share (0.1: the first tenth of the steps), lower "
+        "training.warmup_steps, or train on more pairs.\n"
+    )
+    assert said.out == f"out: trained on 14 pairs, 2 steps\n{warning}"
+    assert said.err == warning
+
+
+@pytest.mark.parametrize("changes", [{"warmup_steps": 1}, {"warmup_share": 0.1}, {"warmup_steps": 0}])
+def test_a_training_that_reaches_its_learning_rate_says_nothing(program, capsys, changes):
+    program.report(Path("out"), TrainingSettings(**WARM | changes), 14, 2)
+    assert "Warning" not in "".join(capsys.readouterr())
+
+
+def test_the_most_steps_follow_from_the_pairs(program):
+    assert TrainingSettings(**WARM).most_steps(33) == 6
+    assert TrainingSettings(**WARM | {"max_samples": 10}).most_steps(33) == 2
+
+
+@pytest.mark.parametrize(("changes", "steps"), [({}, 20), ({"warmup_share": 0.1}, 5), ({"warmup_share": 0}, 0)])
+def test_the_warm_up_is_a_number_of_steps_or_a_share_of_them(program, tmp_path, changes, steps):
+    from argparse import Namespace
+
+    settings = TrainingSettings(**WARM | changes | {"precision": "float32"})
+    asked = program.trainer_settings(
+        Namespace(micro_batch_size=1, seed=1), settings, tmp_path, accumulation=1, validate=False
+    )
+    assert asked.get_warmup_steps(50) == steps
 
 
 def a_trainer(program, checkpoint, training_set, folder, **changes):
