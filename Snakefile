@@ -8,13 +8,14 @@
 import atexit
 import sys
 
-sys.path.insert(0, f"{workflow.basedir}/scripts")
+sys.path.insert(0, f"{workflow.current_basedir.path}/scripts")
 
 from isheep.cluster import explain_ended_jobs, prepare_for_cluster, refuse_wrong_account
 from isheep.disk_space import explain_full_disk
 from isheep.journal import remove_leftovers
 from isheep.kept_records import keep_records_on_disk
 from isheep.locks import name_lock_owners
+from isheep.project import located
 from isheep.reruns import make_missing_outputs_again, name_outdated, name_undeclared
 
 prepare_for_cluster(workflow)
@@ -28,7 +29,7 @@ if workflow.is_main_process:
 
 if not workflow.config_settings.configfiles:
 
-    configfile: "config/config.yaml"
+    configfile: located("config/config.yaml")
 
 
 include: "rules/common.smk"

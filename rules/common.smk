@@ -18,6 +18,7 @@ from isheep.config_file import check_files, load_config
 from isheep.digest import program_digest
 from isheep.hub_cache import MODEL_FILES, folder_name
 from isheep.matrix import Matrix, recipe_and_iteration
+from isheep.project import located, shipped
 from isheep.records import InputError
 from isheep.seeds import derive_seed
 from isheep.selection import METHODS_WITH_CLUSTERS, METHODS_WITH_PERPLEXITIES
@@ -31,6 +32,8 @@ try:
 except InputError as error:
     sys.exit(f"Error: {error}")
 
+# The programs, as they are reached from the working folder.
+SCRIPTS = shipped("scripts")
 RESULTS = f"results/{CONFIG.experiment.name}"
 CHECKPOINT = f"{RESULTS}/{{model}}/seed{{seed}}/{{owner}}"
 BASELINE = f"{RESULTS}/baselines/{{baseline}}"
@@ -105,7 +108,7 @@ def checkpoint_weights(wildcards):
 
 
 def shipped_folder(wildcards):
-    return CONFIG.models[wildcards.model].path or "config/demo/base"
+    return CONFIG.models[wildcards.model].path or located("config/demo/base")
 
 
 def judge_weights(wildcards):

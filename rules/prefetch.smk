@@ -67,7 +67,7 @@ rule fetch_file:
     message:
         "Fetch {wildcards.file}"
     shell:
-        "python scripts/fetch_file.py --sources={resources.manifest:q} --file={wildcards.file:q}"
+        "python {SCRIPTS:q}/fetch_file.py --sources={resources.manifest:q} --file={wildcards.file:q}"
         " --mirror={resources.mirror:q} --output={output.file:q} 2> {log:q}"
 
 
@@ -87,5 +87,5 @@ rule fetch_hub:
     message:
         "Fetch {wildcards.repository}"
     shell:
-        "python scripts/fetch_hub.py --source={params.source:q} --lock={resources.lock:q}"
+        "python {SCRIPTS:q}/fetch_hub.py --source={params.source:q} --lock={resources.lock:q}"
         " --output={output.snapshot:q} 2> {log:q}"

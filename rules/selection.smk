@@ -28,7 +28,7 @@ rule cluster_pairs:
     message:
         "Cluster the pairs of {wildcards.recipe}, iteration {wildcards.iteration}"
     shell:
-        "python scripts/cluster_pairs.py --vectors {input.vectors:q} --pairs {input.pairs:q} --count={params.asked:q}"
+        "python {SCRIPTS:q}/cluster_pairs.py --vectors {input.vectors:q} --pairs {input.pairs:q} --count={params.asked:q}"
         " --clusters={params.clusters:q} --seed={params.seed:q} --threads={threads:q} --output={output.clusters:q} 2> {log:q}"
 
 
@@ -56,7 +56,7 @@ rule select_pairs:
     message:
         "Select the training set of {wildcards.recipe}, iteration {wildcards.iteration}"
     shell:
-        "python scripts/select_pairs.py --pairs {input.pairs:q} --scores {input.scores:q}"
+        "python {SCRIPTS:q}/select_pairs.py --pairs {input.pairs:q} --scores {input.scores:q}"
         " --perplexities {input.perplexities:q} --clusters {input.clusters:q} --selection={params.selection:q}"
         " --count={params.asked:q} --seed={params.seed:q}"
         " --training-set={output.training_set:q} --ledger={output.ledger:q} --record={output.record:q} 2> {log:q}"

@@ -26,7 +26,7 @@ rule collect_scores:
     message:
         "Collect the scores of all result records"
     shell:
-        "python scripts/collect_scores.py --grid={params.grid:q} --configured={params.configured:q}"
+        "python {SCRIPTS:q}/collect_scores.py --grid={params.grid:q} --configured={params.configured:q}"
         " --scores={output.scores:q} 2> {log:q}"
 
 
@@ -69,7 +69,7 @@ rule compare_iterations:
     message:
         "Test what each iteration changes: {wildcards.benchmark} in {wildcards.table}"
     shell:
-        "python scripts/compare_iterations.py --benchmark={wildcards.benchmark:q}"
+        "python {SCRIPTS:q}/compare_iterations.py --benchmark={wildcards.benchmark:q}"
         " --comparisons={params.comparisons:q} --output={output.significance:q} 2> {log:q}"
 
 
@@ -92,7 +92,7 @@ rule collect_contamination:
     message:
         "Collect the contamination of the training data in {wildcards.table}"
     shell:
-        "python scripts/collect_contamination.py --reports={params.reports:q} --csv={output.csv:q} 2> {log:q}"
+        "python {SCRIPTS:q}/collect_contamination.py --reports={params.reports:q} --csv={output.csv:q} 2> {log:q}"
 
 
 rule make_table:
@@ -122,7 +122,7 @@ rule make_table:
     message:
         "Make the table {wildcards.table}"
     shell:
-        "python scripts/make_table.py --scores {input.scores:q} --significance {input.significance:q}"
+        "python {SCRIPTS:q}/make_table.py --scores {input.scores:q} --significance {input.significance:q}"
         " {params.contamination} {params.published} --table={params.table:q} --rows={params.rows:q}"
         " --csv={output.csv:q} --markdown={output.markdown:q} --latex={output.latex:q} 2> {log:q}"
 
@@ -147,5 +147,5 @@ rule check_claims:
     message:
         "Recompute the claims of the paper's text"
     shell:
-        "python scripts/check_claims.py --claims={params.claims:q} --tables {params.named:q}"
+        "python {SCRIPTS:q}/check_claims.py --claims={params.claims:q} --tables {params.named:q}"
         " --csv={output.csv:q} --markdown={output.markdown:q} --latex={output.latex:q} 2> {log:q}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from snakemake.persistence import PersistenceBase
 
+from isheep.project import PROJECT
 from isheep.records import InputError
 
 if TYPE_CHECKING:  # it cannot be imported by itself: snakemake.api imports it, and it snakemake.api
@@ -44,7 +45,7 @@ KILLED_FOR_MEMORY = re.compile(r"exceeded memory limit|oom[-_ ]kill", re.IGNOREC
 
 def prepare_for_cluster(workflow: "Workflow") -> None:
     """Let Snakemake's Slurm executor find sbatch, squeue and sacct in slurm/bin, and let jobs record what they made."""
-    os.environ["PATH"] = os.pathsep.join([f"{workflow.basedir}/slurm/bin", os.environ.get("PATH", "")])
+    os.environ["PATH"] = os.pathsep.join([f"{PROJECT}/slurm/bin", os.environ.get("PATH", "")])
     if workflow.remote_exec:
         _record_in_job()
 

@@ -13,6 +13,7 @@ from isheep.assessment import load_assessment_prompt
 from isheep.benchmarks import FILE_KEYS, BenchmarkSettings
 from isheep.config import Config, RecipeSettings
 from isheep.figures import FigureSettings
+from isheep.project import located, located_all
 from isheep.prompts import load_meta_prompt, load_seed_tasks
 from isheep.records import InputError
 from isheep.sources import FETCHED, load_sources
@@ -48,7 +49,7 @@ def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
             _check_parents(name, extends, recipes, lambda key: _file_of(key, contents))
         raw = raw | {"recipes": {name: _with_parent(name, recipes) for name in recipes}}
     try:
-        return Config.model_validate(raw)
+        return Config.model_validate(located_all(Config.model_validate(raw).model_dump()))
     except ValidationError as error:
         errors = error.errors()
         # A misspelt key is also a missing one; its own sentence has the right spelling.
@@ -135,7 +136,7 @@ def _read_with_included(files: list[str]) -> dict[str, dict]:
         included = content.get("include", [])
         if not isinstance(included, list) or not all(isinstance(name, str) for name in included):
             raise InputError(f"{file}: include: found {included!r}, but it must be a list of configuration files.")
-        for name in included:
+        for name in map(located, included):
             if name not in contents:
                 read(name, file)
         contents[file] = content
