@@ -18,6 +18,8 @@ from isheep.locks import name_lock_owners
 from isheep.project import located
 from isheep.reruns import make_missing_outputs_again, name_outdated, name_undeclared
 
+IN_MODULE = not workflow.modifier.is_main_snakefile()
+
 prepare_for_cluster(workflow)
 keep_records_on_disk()
 make_missing_outputs_again(workflow)

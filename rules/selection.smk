@@ -28,7 +28,8 @@ rule cluster_pairs:
     message:
         "Cluster the pairs of {wildcards.recipe}, iteration {wildcards.iteration}"
     shell:
-        "python {SCRIPTS:q}/cluster_pairs.py --vectors {input.vectors:q} --pairs {input.pairs:q} --count={params.asked:q}"
+        f"python {SCRIPTS}/cluster_pairs.py"
+        " --vectors {input.vectors:q} --pairs {input.pairs:q} --count={params.asked:q}"
         " --clusters={params.clusters:q} --seed={params.seed:q} --threads={threads:q} --output={output.clusters:q} 2> {log:q}"
 
 
@@ -56,7 +57,8 @@ rule select_pairs:
     message:
         "Select the training set of {wildcards.recipe}, iteration {wildcards.iteration}"
     shell:
-        "python {SCRIPTS:q}/select_pairs.py --pairs {input.pairs:q} --scores {input.scores:q}"
+        f"python {SCRIPTS}/select_pairs.py"
+        " --pairs {input.pairs:q} --scores {input.scores:q}"
         " --perplexities {input.perplexities:q} --clusters {input.clusters:q} --selection={params.selection:q}"
         " --count={params.asked:q} --seed={params.seed:q}"
         " --training-set={output.training_set:q} --ledger={output.ledger:q} --record={output.record:q} 2> {log:q}"

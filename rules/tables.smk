@@ -26,7 +26,8 @@ rule collect_scores:
     message:
         "Collect the scores of all result records"
     shell:
-        "python {SCRIPTS:q}/collect_scores.py --grid={params.grid:q} --configured={params.configured:q}"
+        f"python {SCRIPTS}/collect_scores.py"
+        " --grid={params.grid:q} --configured={params.configured:q}"
         " --scores={output.scores:q} 2> {log:q}"
 
 
@@ -69,7 +70,8 @@ rule compare_iterations:
     message:
         "Test what each iteration changes: {wildcards.benchmark} in {wildcards.table}"
     shell:
-        "python {SCRIPTS:q}/compare_iterations.py --benchmark={wildcards.benchmark:q}"
+        f"python {SCRIPTS}/compare_iterations.py"
+        " --benchmark={wildcards.benchmark:q}"
         " --comparisons={params.comparisons:q} --output={output.significance:q} 2> {log:q}"
 
 
@@ -92,7 +94,7 @@ rule collect_contamination:
     message:
         "Collect the contamination of the training data in {wildcards.table}"
     shell:
-        "python {SCRIPTS:q}/collect_contamination.py --reports={params.reports:q} --csv={output.csv:q} 2> {log:q}"
+        f"python {SCRIPTS}/collect_contamination.py" " --reports={params.reports:q} --csv={output.csv:q} 2> {log:q}"
 
 
 rule make_table:
@@ -122,7 +124,8 @@ rule make_table:
     message:
         "Make the table {wildcards.table}"
     shell:
-        "python {SCRIPTS:q}/make_table.py --scores {input.scores:q} --significance {input.significance:q}"
+        f"python {SCRIPTS}/make_table.py"
+        " --scores {input.scores:q} --significance {input.significance:q}"
         " {params.contamination} {params.published} --table={params.table:q} --rows={params.rows:q}"
         " --csv={output.csv:q} --markdown={output.markdown:q} --latex={output.latex:q} 2> {log:q}"
 
@@ -147,5 +150,6 @@ rule check_claims:
     message:
         "Recompute the claims of the paper's text"
     shell:
-        "python {SCRIPTS:q}/check_claims.py --claims={params.claims:q} --tables {params.named:q}"
+        f"python {SCRIPTS}/check_claims.py"
+        " --claims={params.claims:q} --tables {params.named:q}"
         " --csv={output.csv:q} --markdown={output.markdown:q} --latex={output.latex:q} 2> {log:q}"

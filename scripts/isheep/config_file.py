@@ -25,6 +25,8 @@ KINDS = {
     for key, union in {"benchmarks": BenchmarkSettings, "figures": FigureSettings}.items()
 }
 """The settings of each kind of what has kinds."""
+GIVEN = "the module's config"
+"""What errors call a configuration that another workflow gives to this one as its module."""
 REMOVABLE = ("tables", "figures", "claims")
 """Sections in which a null removes an entry that another configuration file has."""
 
@@ -32,13 +34,13 @@ REMOVABLE = ("tables", "figures", "claims")
 def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
     """Check a configuration as Snakemake merged it.
 
-    files: the files that it was read from, named in errors; those that they name under the key `include` are merged
-    below them, the last one on top. Raises InputError with one sentence: file, key, what was
-    found, what is allowed, and for an unknown key the nearest right spelling.
+    files: the files that it was read from, named in errors, or none where another workflow gives it to its module; the
+    files that it names under the key `include` are merged below it, the last one on top. Raises InputError with one
+    sentence: file, key, what was found, what is allowed, and for an unknown key the nearest right spelling.
     """
-    contents = _read_with_included([str(file) for file in files])
+    contents = _read_with_included([str(file) for file in files] or [GIVEN], raw)
     raw = {key: value for key, value in raw.items() if key != "include"}
-    for file in reversed([file for file in contents if file not in map(str, files)]):
+    for file in reversed([file for file in contents if file not in (*map(str, files), GIVEN)]):
         raw = _merged({key: value for key, value in contents[file].items() if key != "include"}, raw)
     raw |= {key: _without_removed(raw[key]) for key in REMOVABLE if key in raw}
     recipes = raw.get("recipes")
@@ -123,14 +125,17 @@ def _without_removed(entries: object) -> object:
     return {name: entry for name, entry in entries.items() if entry is not None}
 
 
-def _read_with_included(files: list[str]) -> dict[str, dict]:
-    """Return the content of each file and of those that it includes, the included ones before it."""
+def _read_with_included(files: list[str], given: dict) -> dict[str, dict]:
+    """Return the content of each file and of those that it includes, the included ones before it.
+
+    given: the content of the configuration that no file holds.
+    """
     contents: dict[str, dict] = {}
 
     def read(file: str, named_in: str | None) -> None:
-        if not Path(file).is_file():
+        if file != GIVEN and not Path(file).is_file():
             raise InputError(f"{named_in}: include: the file {file} does not exist; correct the path.")
-        content = read_yaml(file) or {}
+        content = given if file == GIVEN else read_yaml(file) or {}
         if not isinstance(content, dict):
             raise InputError(f"{file}: found a {type(content).__name__}, but a configuration is keys and values.")
         included = content.get("include", [])

@@ -22,7 +22,7 @@ def shipped(path: str) -> str:
 
 
 def located(path: str) -> str:
-    """Return a path as it is reached from the working folder: what is not there, but in the project, is the project's."""
+    """Return a path as it is reached from the working folder: the project's, for what is only there."""
     return shipped(path) if not Path(path).exists() and (PROJECT / path).exists() else path
 
 

@@ -11,6 +11,8 @@ from snakemake.io import is_flagged
 from snakemake.jobs import Job
 from snakemake.workflow import Workflow
 
+from isheep.project import PROJECT
+
 
 def make_missing_outputs_again(workflow: Workflow) -> None:
     """Let this run make every output that its targets are made from, also one below which all results exist, and those
@@ -18,7 +20,8 @@ def make_missing_outputs_again(workflow: Workflow) -> None:
 
     Snakemake removes the outputs of a job that fails, and then takes an output that is missing in the middle for one
     that nobody needs any more. So the next run would leave the results below it as they are: those of earlier settings.
-    Temporary outputs are no part of this: they are removed on purpose.
+    Temporary outputs are no part of this: they are removed on purpose. Nor are the jobs of a workflow that has this one
+    as its module.
     """
     if not workflow.is_main_process:
         return
@@ -27,7 +30,7 @@ def make_missing_outputs_again(workflow: Workflow) -> None:
     async def check_incomplete_and_missing(self: DAG) -> None:
         await check(self)
         checksums: dict[str, str | None] = {}
-        for job in self.jobs:
+        for job in filter(_is_of_project, self.jobs):
             missing = [f async for f in job.missing_output(job.output) if not is_flagged(f, "temp")]
             if missing and await _is_used(self, job):
                 self.reason(job).missing_output.update(missing)
@@ -53,6 +56,10 @@ def name_undeclared(folder: str, names: Iterable[str]) -> None:
             f"In {folder}, but in the configuration no more, and so never made again: {', '.join(left)}.",
             file=sys.stderr,
         )
+
+
+def _is_of_project(job: Job) -> bool:
+    return Path(str(job.rule.snakefile)).is_relative_to(PROJECT)
 
 
 async def _replaced_inputs(dag: DAG, job: Job, checksums: dict[str, str | None]) -> AsyncIterator[str]:
