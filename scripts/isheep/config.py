@@ -185,6 +185,9 @@ class RuntimeSettings(Settings):
     """Prompts that the transformers engine answers at once; less needs less memory."""
     threads: Count = 1
     """CPU threads of each job that runs a model."""
+    shared_texts: str | None = None
+    """A folder in which experiments share what models write: where the same checkpoint was asked for the same texts,
+    with the same settings, seed, code and versions, they are taken from there. null: each experiment writes its own."""
     micro_batch_size: Count = 1
     """Pairs per device and forward pass in training; must divide training.batch_size."""
     judge_concurrency: Count = 8

@@ -19,14 +19,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Self, TextIO, TypeVar
 
+from isheep.digest import program_digest
 from isheep.engine import Completer, Completion, Request, TokenLogprob, require_unique_ids
 from isheep.ownership import CLAIM, WRITER, is_over, open_alone, remove_claim
+from isheep.provenance import ENGINE_PACKAGES, installed_versions
 from isheep.recorded import MARKS, outputs_in
-from isheep.records import PARTIAL, InputError, remove
+from isheep.records import PARTIAL, InputError, iterate_jsonl, remove, write_jsonl
 
 Row = TypeVar("Row")
 
 FINISHED = ".finished"
+SHARED_TEXTS = "ISHEEP_SHARED_TEXTS"
+"""The environment variable with the folder of texts that experiments share; the workflow sets it for its jobs."""
 LEFTOVER = re.compile(
     rf"\.(?P<output>.+?)({re.escape(FINISHED)}|{re.escape(CLAIM)}|\.(?P<writer>{WRITER.pattern}){re.escape(PARTIAL)})"
 )
@@ -185,20 +189,42 @@ def complete_with_journal(engine: Completer, requests: Sequence[Request], folder
 def completed(engine: Completer, requests: Sequence[Request], folder: str | Path) -> Iterator[Iterator[Completion]]:
     """Complete all requests, and give their completions in the order of `requests`, each read from the journal then.
 
-    The engine is asked only for those not in the journal. Requests that are equal but for their ids have one text, and
-    are asked once. Raises InputError as `Engine.complete` and `AppendedLines.read_rows` do.
+    The engine is asked only for those that are neither in the journal nor in the file of `shared_texts`. Requests that
+    are equal but for their ids have one text, and are asked once. Raises InputError as `Engine.complete` and
+    `AppendedLines.read_rows` do.
     """
     require_unique_ids(requests)
     keys = [request_key(engine.identity, request) for request in requests]
     with Journal(folder) as journal:
         starts = journal.index()
+        shared = shared_texts(engine.identity, keys)
+        if shared and shared.exists():
+            starts |= {row["key"]: journal.append_row(row) for row in iterate_jsonl(shared) if row["key"] not in starts}
         missing = {key: request for key, request in zip(keys, requests, strict=True) if key not in starts}
         print(f"journal: {len(missing)} to write, {len(requests) - len(missing)} reused", file=sys.stderr)
         key_of = {request.id: key for key, request in missing.items()}
         for completion in engine.complete(missing.values()):
             key = key_of[completion.id]
             starts[key] = journal.append(key, completion)
+        if shared and not shared.exists():
+            write_jsonl(shared, (journal.read_row(starts[key]) for key in dict.fromkeys(keys)))
         yield (journal.find(starts[key], request.id) for key, request in zip(keys, requests, strict=True))
+
+
+def shared_texts(identity: dict, keys: Sequence[str]) -> Path | None:
+    """The file, in the folder that the environment variable SHARED_TEXTS names, for the texts of these requests; None
+    where it names none, or where no checkpoint of ours is asked: what is behind an API's name may change.
+
+    Its name is a digest of all that the texts depend on: the requests, the running program with the library modules
+    that it imports, and the versions of the packages that write.
+    """
+    folder = os.environ.get(SHARED_TEXTS)
+    if not folder or "checkpoint" not in identity:
+        return None
+    code = program_digest(Path(sys.argv[0]).absolute())
+    content = [sorted(set(keys)), code, installed_versions(ENGINE_PACKAGES)]
+    name = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return Path(folder, name[:2], f"{name}.jsonl")
 
 
 def to_row(completion: Completion) -> dict:
