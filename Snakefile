@@ -12,6 +12,7 @@ sys.path.insert(0, f"{workflow.current_basedir.path}/scripts")
 
 from isheep.cluster import explain_ended_jobs, prepare_for_cluster, refuse_wrong_account
 from isheep.disk_space import explain_full_disk
+from isheep.failures import say_failures_last
 from isheep.journal import remove_leftovers
 from isheep.kept_records import keep_records_on_disk
 from isheep.locks import name_lock_owners
@@ -24,6 +25,8 @@ prepare_for_cluster(workflow)
 keep_records_on_disk()
 make_missing_outputs_again(workflow)
 if workflow.is_main_process:
+    # The first that is registered for the exit, and so the last that is said.
+    failures = say_failures_last()
     name_lock_owners()
     remove_leftovers("results")
     # At the exit, since Snakemake may be what has no room to write.
@@ -122,6 +125,6 @@ onsuccess:
 
 
 onerror:
-    explain_ended_jobs()
+    failures.leave_out(explain_ended_jobs())
     name_outdated(workflow, f"{RESULTS}/tables", f"{RESULTS}/figures")
     remove_leftovers("results")

@@ -90,9 +90,10 @@ def _accounts() -> set[str]:
     return {line.strip().lower() for line in lines if line.strip()}
 
 
-def explain_ended_jobs() -> None:
-    """Say of every job of this run whose last attempt was ended by Slurm: which, why, its log and what to do. Nothing
-    where no job was submitted to Slurm."""
+def explain_ended_jobs() -> list[str]:
+    """Say of every job of this run whose last attempt was ended by Slurm: which, why, its log and what to do; return
+    these logs. Nothing where no job was submitted to Slurm."""
+    explained = []
     for run in SUBMITTED.glob("*"):
         if run.stat().st_mtime < STARTED:
             continue
@@ -106,6 +107,8 @@ def explain_ended_jobs() -> None:
                 happened, advice = (text.format(rule=rule, **row) for text in cause)
                 named = f"{rule} ({wildcards})" if wildcards else rule
                 print(f"Job {row['job']} of rule {named} {happened}; {advice}. Log: {row['log']}", file=sys.stderr)
+                explained.append(row["log"])
+    return explained
 
 
 def _state(row: dict, states: dict[str, str]) -> str | None:
