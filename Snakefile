@@ -11,7 +11,7 @@ import sys
 sys.path.insert(0, f"{workflow.current_basedir.path}/scripts")
 
 from isheep.cluster import explain_ended_jobs, prepare_for_cluster, refuse_wrong_account
-from isheep.disk_space import explain_full_disk
+from isheep.disk_space import explain_full_disk, refuse_read_only
 from isheep.failures import say_failures_last
 from isheep.journal import remove_leftovers
 from isheep.kept_records import keep_records_on_disk
@@ -38,6 +38,18 @@ if not workflow.config_settings.configfiles:
 
 
 include: "rules/common.smk"
+
+
+if workflow.is_main_process:
+    try:
+        if not workflow.output_settings.dryrun:
+            refuse_read_only(".snakemake", RESULTS)
+        elif not Path(".snakemake").exists():  # which a dry run makes
+            refuse_read_only(".snakemake")
+    except InputError as error:
+        sys.exit(f"Error: {error}")
+
+
 include: "rules/prefetch.smk"
 include: "rules/benchmark_inputs.smk"
 include: "rules/judges.smk"
