@@ -14,9 +14,11 @@ from isheep.cluster import explain_ended_jobs, prepare_for_cluster, refuse_wrong
 from isheep.disk_space import explain_full_disk, refuse_read_only
 from isheep.failures import say_failures_last
 from isheep.journal import remove_leftovers
+from isheep.kept_configuration import keep_configuration, say_where_results_are
 from isheep.kept_records import keep_records_on_disk
 from isheep.locks import name_lock_owners
 from isheep.project import located
+from isheep.records import InputError
 from isheep.reruns import make_missing_outputs_again, name_outdated, name_undeclared
 
 IN_MODULE = not workflow.modifier.is_main_snakefile()
@@ -28,6 +30,10 @@ if workflow.is_main_process:
     # The first that is registered for the exit, and so the last that is said.
     failures = say_failures_last()
     name_lock_owners()
+    try:
+        refuse_read_only(".snakemake")
+    except InputError as error:
+        sys.exit(f"Error: {error}")
     remove_leftovers("results")
     # At the exit, since Snakemake may be what has no room to write.
     atexit.register(explain_full_disk, "results", ".snakemake")
@@ -38,18 +44,6 @@ if not workflow.config_settings.configfiles:
 
 
 include: "rules/common.smk"
-
-
-if workflow.is_main_process:
-    try:
-        if not workflow.output_settings.dryrun:
-            refuse_read_only(".snakemake", RESULTS)
-        elif not Path(".snakemake").exists():  # which a dry run makes
-            refuse_read_only(".snakemake")
-    except InputError as error:
-        sys.exit(f"Error: {error}")
-
-
 include: "rules/prefetch.smk"
 include: "rules/benchmark_inputs.smk"
 include: "rules/judges.smk"
@@ -124,9 +118,12 @@ rule all:
 
 onstart:
     try:
+        refuse_read_only(RESULTS)
         refuse_wrong_account(workflow)
     except InputError as error:
         sys.exit(f"Error: {error}")
+    if any(Path(file).is_relative_to(RESULTS) for job in workflow.dag.needrun_jobs() for file in job.output):
+        keep_configuration(CONFIG, RESULTS)
 
 
 onsuccess:
@@ -134,6 +131,7 @@ onsuccess:
     name_undeclared(f"{RESULTS}/tables", [*TABLES, "scores"])
     name_undeclared(f"{RESULTS}/figures", CONFIG.figures)
     remove_leftovers("results")
+    say_where_results_are(RESULTS)
 
 
 onerror:

@@ -28,8 +28,8 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
 Count = Annotated[int, Field(ge=1)]
 RESERVED_RECIPE = "base"
 RESERVED_TABLES = ("claims", "contamination", "data", "scores")
-RESERVED_MODELS = ("baselines", "figures", "logs", "tables", "test_items")
-"""Folders of an experiment's results beside those of its models."""
+RESERVED_MODELS = ("baselines", "configuration.yaml", "figures", "logs", "tables", "test_items")
+"""What an experiment's results hold beside the folders of its models."""
 RESERVED_EXPERIMENT = "fetched"
 """The folder of what was fetched, beside those of the experiments."""
 JUDGED = ("alpaca_eval", "mt_bench")

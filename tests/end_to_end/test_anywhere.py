@@ -78,6 +78,12 @@ def test_a_run_in_another_folder_makes_the_same_there(project, study):
     assert planned(study, ONE_COLUMN, "-s", project.folder / "Snakefile", "--configfile", "tiny.yaml") == []
 
 
+def test_results_have_their_configuration_beside_them_and_it_makes_nothing_again(project):
+    kept = "results/tiny/configuration.yaml"
+    assert "limit: 10" in (project.folder / kept).read_text()
+    assert planned(project.folder, ONE_COLUMN, "--configfile", kept) == []
+
+
 def test_a_named_directory_and_an_absolute_configuration_are_the_same_run(project, study, tmp_path):
     settings = ["-s", project.folder / "Snakefile", "--configfile", study / "tiny.yaml"]
     assert planned(tmp_path, ONE_COLUMN, "--directory", study, *settings) == []
