@@ -121,3 +121,16 @@ def test_results_that_were_moved_to_a_fresh_clone_are_finished_there(project, tm
     content = shipped.read_bytes()
     shipped.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert "demo_model_shipped" in clone.jobs(ONE_COLUMN)
+
+
+def test_results_that_came_without_their_records_are_checked_and_the_run_says_so(project, tmp_path):
+    clone = Workspace(tmp_path / "clone", "tiny.yaml")
+    shutil.copytree(project.folder / "results", clone.folder / "results", symlinks=True)
+    for file in (clone.folder / "results").rglob("*"):
+        file.touch()  # newer than what they were made from: by time alone they are finished
+    (clone.folder / "tiny.yaml").write_text(TINY.replace("limit: 10", "limit: 11"))
+    run = clone.snakemake(ONE_COLUMN, check=False)
+    assert run.returncode == 1
+    said = run.stderr.splitlines()
+    assert sum("came here without Snakemake's record of it: copy the folder .snakemake" in line for line in said) == 1
+    assert "it was made with benchmark.limit 10, but 11 is configured" in said[-1]
