@@ -41,3 +41,9 @@ def test_every_file_that_a_configuration_names_is_found_elsewhere(tmp_path, monk
         config.fetch.sources,
     ]
     assert [file for file in files if not Path(file).exists()] == []
+
+
+def test_every_rule_names_its_program_from_the_working_folder():
+    rules = {file.name: file.read_text() for file in (project.PROJECT / "rules").glob("*.smk")}
+    assert [name for name, text in rules.items() if "python scripts/" in text] == []
+    assert sum(text.count('f"python {SCRIPTS}/') for text in rules.values()) > 30
