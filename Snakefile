@@ -7,8 +7,17 @@
 # Files are included in the order in which the loop runs.
 import atexit
 import sys
+from pathlib import Path
 
 sys.path.insert(0, f"{workflow.current_basedir.path}/scripts")
+if not Path(sys.path[0]).is_dir():
+    sys.exit(
+        "Error: the programs of this workflow lie beside its Snakefile; clone the project, and name that by a path."
+    )
+IN_MODULE = not workflow.modifier.is_main_snakefile()
+paths = workflow.modifier.path_modifier
+if IN_MODULE and (paths.prefix or paths.modifies_prefixes):
+    sys.exit("Error: a module statement with a prefix would move outputs and not what names them; leave prefix out.")
 
 from isheep.cluster import explain_ended_jobs, prepare_for_cluster, refuse_wrong_account
 from isheep.disk_space import explain_full_disk, refuse_read_only
@@ -20,8 +29,6 @@ from isheep.locks import name_lock_owners
 from isheep.project import located
 from isheep.records import InputError
 from isheep.reruns import make_missing_outputs_again, name_outdated, name_undeclared
-
-IN_MODULE = not workflow.modifier.is_main_snakefile()
 
 prepare_for_cluster(workflow)
 keep_records_on_disk()

@@ -103,6 +103,9 @@ def test_another_workflow_has_it_as_its_module(project, study):
     run = snakemake(study, check=False)
     assert run.returncode == 1
     assert "Error: the module's config: unknown key 'runtime.thread'" in run.stderr
+    text = (study / "Snakefile").read_text()
+    (study / "Snakefile").write_text(text.replace("    config: config", '    prefix: "deeper"\n    config: config'))
+    assert snakemake(study, check=False).stderr.rstrip().endswith("leave prefix out.")
 
 
 def test_results_that_were_moved_to_a_fresh_clone_are_finished_there(project, tmp_path):
