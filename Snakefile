@@ -19,6 +19,7 @@ paths = workflow.modifier.path_modifier
 if IN_MODULE and (paths.prefix or paths.modifies_prefixes):
     sys.exit("Error: a module statement with a prefix would move outputs and not what names them; leave prefix out.")
 
+from isheep.announcement import tell_plan, tell_plan_of_dry_run
 from isheep.cluster import explain_ended_jobs, prepare_for_cluster, refuse_wrong_account
 from isheep.disk_space import explain_full_disk, refuse_read_only
 from isheep.failures import say_failures_last
@@ -29,6 +30,7 @@ from isheep.locks import name_lock_owners
 from isheep.project import located
 from isheep.records import InputError
 from isheep.reruns import make_missing_outputs_again, name_outdated, name_undeclared
+from isheep.yaml_text import read_yaml
 
 prepare_for_cluster(workflow)
 keep_records_on_disk()
@@ -46,6 +48,10 @@ if workflow.is_main_process:
     atexit.register(explain_full_disk, "results", ".snakemake")
 
 if not workflow.config_settings.configfiles:
+    try:
+        read_yaml(located("config/config.yaml"))  # of a mistake in it Snakemake does not say the line
+    except InputError as error:
+        sys.exit(f"Error: {error}")
 
     configfile: located("config/config.yaml")
 
@@ -94,6 +100,7 @@ localrules:
     compare_iterations,
     collect_contamination,
     make_table,
+    make_agreement_table,
     make_data_table,
     make_contamination_table,
     check_claims,
@@ -123,9 +130,15 @@ rule all:
         rules.figures.input,
 
 
+if workflow.is_main_process:
+    atexit.register(tell_plan_of_dry_run, workflow, CONFIG)
+
+
 onstart:
     try:
         refuse_read_only(RESULTS)
+        if workflow.is_main_process:
+            tell_plan(workflow, CONFIG)
         refuse_wrong_account(workflow)
     except InputError as error:
         sys.exit(f"Error: {error}")

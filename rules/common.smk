@@ -20,6 +20,7 @@ from isheep.digest import program_digest
 from isheep.hub_cache import MODEL_FILES, folder_name
 from isheep.journal import SHARED_TEXTS
 from isheep.matrix import Matrix, recipe_and_iteration
+from isheep.metric_names import check_metrics
 from isheep.project import located, shipped
 from isheep.records import InputError, file_sha256, listed_checksums
 from isheep.seeds import derive_seed
@@ -32,6 +33,8 @@ try:
     MATRIX.check()
     BENCHMARKS = MATRIX.benchmarks()
     check_files(CONFIG, BENCHMARKS)
+    if workflow.is_main_process:
+        check_metrics(MATRIX)
 except InputError as error:
     sys.exit(f"Error: {error}")
 
@@ -164,7 +167,9 @@ def job_seed(stage):
 
 
 ENGINE_ENVIRONMENT = f"../envs/{CONFIG.engine.kind}.yaml"
-ENGINE = CONFIG.engine.model_dump_json()
+# How adapters are served is told by the files of the checkpoint: base and full weights do not depend on it.
+ENGINE_SETTINGS = CONFIG.engine.model_dump(mode="json", exclude={"adapters"})
+ENGINE = json.dumps(ENGINE_SETTINGS)
 
 
 def as_flags(values):

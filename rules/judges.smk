@@ -31,7 +31,8 @@ def answers_to_judge(name):
         published = published_files(wildcards)
         if published and published.answers is None:
             return []
-        return f"{RESULTS}/{wildcards.subject}/benchmarks/{wildcards.benchmark}/{name}"
+        answered = benchmark(wildcards).answers_of or wildcards.benchmark
+        return f"{RESULTS}/{wildcards.subject}/benchmarks/{answered}/{name}"
 
     return answers
 

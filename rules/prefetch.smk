@@ -1,5 +1,6 @@
 # Fetching, the only rules that need a network: files at a fixed commit, verified by checksum, and hub repositories at
-# the commits in the lock file. `snakemake prefetch` gets them all, and every later job works offline.
+# the commits in the lock file. `snakemake prefetch` gets those that the configuration needs, and every later job works
+# offline.
 #
 # writes   results/fetched/<file>                      published files, named as in the manifest
 #          results/fetched/hub/<repository>            a hub repository, as a folder of a hub cache (HF_HUB_CACHE)
@@ -7,6 +8,7 @@
 #
 # A change of address or mirror fetches nothing again: a file is what its checksum says. What is not part of a result
 # is passed by `resources`, whose change reruns nothing.
+from isheep.needed_files import needed_files
 from isheep.sources import FETCHED, HubSource, check_commits, load_sources
 
 HUB_CACHE = f"{FETCHED}/hub"
@@ -45,9 +47,9 @@ localrules:
 rule prefetch:
     """Everything that later jobs would need a network for."""
     input:
-        files=[f"{FETCHED}/{name}" for name in SOURCES.obtainable(CONFIG.fetch.mirror)],
+        files=[f"{FETCHED}/{name}" for name in needed_files(MATRIX, SOURCES.obtainable(CONFIG.fetch.mirror))],
         data_sets=[f"{HUB_CACHE}/{folder}" for folder in DATA_SETS],
-        models=[f"{HUB_CACHE}/{folder}" for folder, source in HUB.items() if source.kind == "model"],
+        models=[f"{HUB_CACHE}/{folder_name(CONFIG.models[name].repository, 'model')}" for name in models_from("hub")],
 
 
 rule fetch_file:

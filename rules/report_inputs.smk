@@ -7,7 +7,7 @@ FIGURES = {
     for kind in ("sweep", "share", "projection")
 }
 # The declared tables, and those that every experiment has where it has what they are about.
-TABLES = [*CONFIG.tables, *(["claims"] if CONFIG.claims else [])]
+TABLES = [*CONFIG.tables, *CONFIG.agreements, *(["claims"] if CONFIG.claims else [])]
 TABLES += ["data", "contamination"] if MATRIX.trained() else []
 CLAIMED_TABLES = list(dict.fromkeys(claim.table for claim in CONFIG.claims.values()))
 
@@ -45,6 +45,17 @@ def grid_of(wildcards):
     return MATRIX.grid(RESULTS, needed)
 
 
+def grid_of_agreement(wildcards):
+    """The result records of one table of two judges' agreement."""
+    return MATRIX.grid(RESULTS, MATRIX.needed_by_agreement(wildcards.agreement))
+
+
+def judged_by_two(wildcards):
+    """The items that two judges have rated, and their result records."""
+    results = [path for path, _ in grid_of_agreement(wildcards).records()]
+    return [*results, *(str(Path(path).with_name("items.jsonl")) for path in results)]
+
+
 def configured_of_part(wildcards):
     """What the configuration says of the results in one table or figure."""
     return CONFIGURED.restricted_to(grid_of(wildcards)).model_dump_json()
@@ -55,7 +66,9 @@ def rows_of_table(wildcards):
 
 
 def benchmarks_of_table(wildcards):
-    return list(dict.fromkeys(column.benchmark for column in CONFIG.tables[wildcards.table].columns))
+    """The benchmarks of a table's columns that are measured."""
+    named = dict.fromkeys(column.benchmark for column in CONFIG.tables[wildcards.table].columns)
+    return [name for name in named if MATRIX.is_measured(name)]
 
 
 def comparisons(wildcards):

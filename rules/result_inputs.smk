@@ -9,7 +9,7 @@ CONFIGURED = Configured(
         name: CONFIG.benchmarks[name].model_dump(mode="json", exclude=NO_PART_OF_RESULTS) for name in BENCHMARKS
     },
     judges={name: judge_settings(name) for name in BENCHMARKS if CONFIG.benchmarks[name].kind in JUDGED},
-    engine=CONFIG.engine.model_dump(mode="json"),
+    engine=ENGINE_SETTINGS,
     system_prompts={name: CONFIG.models[name].system_prompt for name in CONFIG.experiment.models},
     published={name: CONFIG.baselines[name].model_dump()["benchmarks"] for name in CONFIG.experiment.baselines},
     recipes={

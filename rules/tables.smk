@@ -4,6 +4,7 @@
 # writes   results/<experiment>/tables/<table>/           what one table is made from: its scores, the significance of
 #                                                         each iteration's change, the contamination of its training data
 #          results/<experiment>/tables/<table>.csv, .md, .tex
+#          results/<experiment>/tables/<agreement>.csv, .md, .tex    how far two judges agree on the same answers
 #          results/<experiment>/tables/scores.csv         every score of the experiment, one a row
 #          results/<experiment>/tables/claims.csv, .md, .tex    what the paper's text says, from its numbers and ours
 
@@ -117,7 +118,7 @@ rule make_table:
         "../envs/tables.yaml"
     params:
         code=program_digest("scripts/make_table.py"),
-        table=lambda wildcards: CONFIG.tables[wildcards.table].model_dump_json(),
+        table=lambda wildcards: MATRIX.table(wildcards.table).model_dump_json(),
         rows=lambda wildcards: json.dumps([row.model_dump() for row in rows_of_table(wildcards)]),
         published=published_flag,
         contamination=contamination_flag,
@@ -127,6 +128,38 @@ rule make_table:
         f"python {SCRIPTS}/make_table.py"
         " --scores {input.scores:q} --significance {input.significance:q}"
         " {params.contamination} {params.published} --table={params.table:q} --rows={params.rows:q}"
+        " --csv={output.csv:q} --markdown={output.markdown:q} --latex={output.latex:q} 2> {log:q}"
+
+
+rule make_agreement_table:
+    input:
+        judged=judged_by_two,
+    output:
+        csv=f"{RESULTS}/tables/{{agreement}}.csv",
+        markdown=f"{RESULTS}/tables/{{agreement}}.md",
+        latex=f"{RESULTS}/tables/{{agreement}}.tex",
+    log:
+        f"{RESULTS}/logs/{{agreement}}.log",
+    benchmark:
+        f"{RESULTS}/logs/{{agreement}}.benchmark.tsv"
+    wildcard_constraints:
+        agreement=any_of(CONFIG.agreements),
+    conda:
+        "../envs/tables.yaml"
+    params:
+        code=program_digest("scripts/make_agreement_table.py"),
+        agreement=lambda wildcards: CONFIG.agreements[wildcards.agreement].model_dump_json(),
+        rows=lambda wildcards: json.dumps(
+            [row.model_dump() for row in MATRIX.rows(CONFIG.agreements[wildcards.agreement])]
+        ),
+        grid=lambda wildcards: grid_of_agreement(wildcards).model_dump_json(),
+        configured=lambda wildcards: CONFIGURED.restricted_to(grid_of_agreement(wildcards)).model_dump_json(),
+    message:
+        "Compare the judges in {wildcards.agreement}"
+    shell:
+        f"python {SCRIPTS}/make_agreement_table.py"
+        " --agreement={params.agreement:q} --rows={params.rows:q}"
+        " --grid={params.grid:q} --configured={params.configured:q}"
         " --csv={output.csv:q} --markdown={output.markdown:q} --latex={output.latex:q} 2> {log:q}"
 
 

@@ -13,6 +13,10 @@ from isheep.grid import Grid
 from isheep.ownership import Output
 from isheep.records import publish
 from isheep.result_checks import Configured, check_result
+from isheep.results import Score
+
+COLUMNS = ("model", "seed", "checkpoint", "benchmark", *Score.model_fields)
+"""What the csv says of each score; its heading stands there without any score, too."""
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -26,7 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
             notes = "\n".join([*record.notes, *filter(None, [score.note])])
             rows.append(where | score.model_dump() | {"note": notes})
     with publish(arguments.scores) as partial:
-        guarded_frame(pandas.DataFrame(rows)).to_csv(partial, index=False)
+        guarded_frame(pandas.DataFrame(rows, columns=COLUMNS)).to_csv(partial, index=False)
     print(f"{arguments.scores}: {len(rows)} scores")
 
 

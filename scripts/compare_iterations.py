@@ -16,7 +16,10 @@ from isheep.seeds import derive_seed
 from isheep.settings import Settings
 from isheep.significance import compare
 
-COLUMNS = ("model", "checkpoint", "previous", "benchmark", "metric", "n", "difference", "p", "method")
+COLUMNS = (
+    *("model", "checkpoint", "previous", "benchmark", "metric", "n", "difference", "low", "high", "detectable"),
+    *("p", "method"),
+)
 
 
 class CheckpointPair(Settings):
@@ -59,9 +62,9 @@ def compare_pair(benchmark: str, pair: CheckpointPair) -> list[dict]:
             derive_seed("significance", *names.values(), metric),
         )
         if found:
-            difference = found.difference * new[0][metric].scale
-            tested = {"n": found.n, "difference": difference, "p": found.p, "method": found.method}
-            rows.append(names | {"metric": metric} | tested)
+            scale = new[0][metric].scale
+            scaled = {key: getattr(found, key) * scale for key in ("difference", "low", "high", "detectable")}
+            rows.append(names | {"metric": metric, "n": found.n, **scaled, "p": found.p, "method": found.method})
     return rows
 
 

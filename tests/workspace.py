@@ -14,11 +14,20 @@ ROOT = Path(__file__).parent.parent
 PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "profiles")
 
 
+def environment() -> dict[str, str]:
+    """The tests' own interpreter first in the path, and no network for hub libraries."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+
+
 class Workspace:
-    """A copy of the project below `folder`, run with the given configuration files on two cores."""
+    """A copy of the project below `folder`, run with the given configuration files on two cores.
+
+    variables: what is added to the environment of its runs.
+    """
 
     def __init__(self, folder: Path, *configfiles: Path | str):
-        self.folder = folder
+        self.folder, self.variables = folder, {}
         self.configfiles = [str(file) for file in configfiles]
         folder.mkdir(parents=True, exist_ok=True)
         for part in PARTS:
@@ -42,11 +51,9 @@ class Workspace:
         assert not check or run.returncode == 0, run.stdout + run.stderr
         return run
 
-    @staticmethod
-    def environment() -> dict[str, str]:
-        """The tests' own interpreter first in the path, and no network for hub libraries."""
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return os.environ | {"PATH": path, "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+    def environment(self) -> dict[str, str]:
+        """Of every command that runs here."""
+        return environment() | self.variables
 
     def jobs(self, *targets: str) -> dict[str, set[str]]:
         """Return what would run now: for each rule its jobs, named by their first output below results/<name>/."""

@@ -38,6 +38,9 @@ class AlpacaEvalSettings(Settings):
     config/annotators/weighted_alpaca_eval_gpt4_turbo is AlpacaEval 2's, alpaca_eval_gpt4 is AlpacaEval 1's."""
     judge: str
     """Which of `judges` compares."""
+    answers_of: str | None = None
+    """Another benchmark of this kind, on the same instructions, whose answers are compared here: nothing is answered
+    again, and what is said here of how answers are written plays no role. null: answers of its own."""
     sampling: Sampling = Field(default_factory=lambda: Sampling(temperature=0.7, max_tokens=2048))
     """How a checkpoint's answers are drawn. The paper does not say; the default is what alpaca-eval's own
     configurations of models mostly have (models_configs of version 0.6.6)."""

@@ -25,7 +25,7 @@ class LmEvalSettings(Settings):
     """Whether the task splits sentences with nltk's `punkt_tab`, as IFEval does; it is fetched beforehand."""
     metrics: Unique[str] = ()
     """The metrics that lm-eval reports for it, so that a table that asks for another one is refused at the start.
-    Without any, it is refused when the table is made."""
+    Without any, those that the task's file lists; where that is not known, the table is refused when it is made."""
     num_fewshot: int | None = Field(None, ge=0)
     """Worked examples before each question; null keeps the task's own number."""
     limit: int | None = Field(None, ge=1)

@@ -5,11 +5,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from isheep.csv_text import restored
+from isheep.published import NUMBER
 from isheep.records import InputError
 from isheep.settings import Settings, Unique
 from isheep.spelling import listed, nearest
@@ -25,13 +26,23 @@ Table = dict[str, dict[str, str]]
 """A table's csv: published row → column → what stands there."""
 
 
+def _as_printed(value: object) -> object:
+    """Return a printed number's text; ValueError for one whose last zeros YAML may have dropped, or that is none."""
+    if not isinstance(value, str) or not NUMBER.fullmatch(value):
+        raise ValueError(
+            f"found {value!r}, but it must be a number in quotes, such as '20.00': without them YAML drops the "
+            "zeros at its end, and so how exactly it is printed"
+        )
+    return value
+
+
 class ClaimSettings(Settings):
     """One claim: how much a score, or the mean of several, changes from one checkpoint to another."""
 
     text: str
     """What the paper says, and where."""
-    printed: float
-    """The number as printed, with all its decimals."""
+    printed: Annotated[str, BeforeValidator(_as_printed)]
+    """The number as printed, with all its decimals, in quotes."""
     kind: Literal["relative", "absolute"]
     """`relative`: in per cent of the earlier value; `absolute`: in points."""
     table: str
@@ -83,7 +94,7 @@ def check_claim(claim: ClaimSettings, tables: Mapping[str, Table]) -> CheckedCla
     if absent := _absent(paper, claim):
         raise InputError(f"{where}: the paper's tables print no number for {listed(absent)}; name others.")
     published = _change(paper, claim)
-    if abs(published - claim.printed) > HALF * 10 ** -_decimals(claim.printed):
+    if abs(published - float(claim.printed)) > HALF * 10 ** -_decimals(claim.printed):
         raise InputError(
             f"{where}: the printed numbers give {published:.4f}, which does not round to {claim.printed}, the number "
             "of the claim; correct the claim's number, rows or columns."
@@ -100,7 +111,7 @@ def claims_sheet(checked: list[CheckedClaim]) -> Sheet:
     lines = []
     for found in checked:
         decimals, unit = _decimals(found.claim.printed), " %" if found.claim.kind == "relative" else ""
-        numbers = (found.claim.printed, found.published, found.ours)
+        numbers = (float(found.claim.printed), found.published, found.ours)
         cells = [MISSING if number is None else f"{number:+z.{decimals}f}{unit}" for number in numbers]
         lines.append(Line((found.claim.text, *(cell.replace("-", "−") for cell in cells))))
     notes = ["Changes in per cent of the earlier value where % is shown, else in points; in the paper's decimals."]
@@ -140,5 +151,5 @@ def _change(values: list[list[float]], claim: ClaimSettings) -> float:
     return 100 * (later / earlier - 1) if claim.kind == "relative" else later - earlier
 
 
-def _decimals(printed: float) -> int:
-    return len(str(printed).partition(".")[2])
+def _decimals(printed: str) -> int:
+    return len(printed.partition(".")[2])

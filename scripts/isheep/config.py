@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from isheep.agreement import AgreementSettings
 from isheep.benchmarks import BaselineSettings, BenchmarkSettings, metrics_of
 from isheep.claims import ClaimSettings
 from isheep.embedding import EmbeddingSettings
@@ -52,9 +53,10 @@ class ExperimentSettings(Settings):
     """One replicate of everything per seed; several give the tables a standard deviation."""
     iterations: Count = 3
     """How often a checkpoint writes the data of the next one (paper: 3, for 32B 4, for 72B 6)."""
-    benchmarks: Unique[Name] = ()
-    """Which of `benchmarks` below measure the base model and every iteration's checkpoint. Tables and figures that
-    name their checkpoints have these measured as well."""
+    benchmarks: Unique[Name] | None = None
+    """Which of `benchmarks` below measure the base model and every iteration's checkpoint. No other is run, and no
+    other judge asked: a table's column that wants another shows dashes and says so below the table. null: what tables
+    and figures name is measured, on the checkpoints that they show, and nothing else."""
 
 
 class ModelSettings(Settings):
@@ -237,6 +239,8 @@ class Config(Settings):
     """Published yields, beside ours in the table `data`."""
     figures: dict[Name, FigureSettings] = Field(default_factory=dict)
     """The figures, by name."""
+    agreements: dict[Name, AgreementSettings] = Field(default_factory=dict)
+    """How far two judges agree on the same answers, tables by name."""
     claims: dict[Name, ClaimSettings] = Field(default_factory=dict)
     """What the paper says in its text, recomputed from its printed numbers and from ours, by name."""
 
@@ -248,7 +252,7 @@ class Config(Settings):
             "benchmarks": self.benchmarks,
             "baselines": self.baselines,
         }.items():
-            for name in getattr(self.experiment, key):
+            for name in getattr(self.experiment, key) or ():
                 _require(name, defined, f"experiment.{key}", f"add it to {key}")
         if not self.experiment.models and (self.experiment.recipes or not self.experiment.baselines):
             raise ValueError("experiment.models: found none; name a model, or only baselines and no recipe")
@@ -269,6 +273,7 @@ class Config(Settings):
                 )
         self._names_are_free()
         self._judges_exist()
+        self._judges_share_answers()
         for name, model in self.models.items():
             for recipe in model.recipes or ():
                 _require(recipe, self.recipes, f"models.{name}.recipes", "add it to recipes")
@@ -285,7 +290,8 @@ class Config(Settings):
             "models": (RESERVED_MODELS, "a folder of every experiment's results"),
             "recipes": ((RESERVED_RECIPE,), "the folder of the untouched base model"),
             "tables": (RESERVED_TABLES, "a table that every experiment has"),
-            "figures": ((*RESERVED_TABLES, *self.tables), "the name of a table"),
+            "agreements": ((*RESERVED_TABLES, *self.tables), "the name of a table"),
+            "figures": ((*RESERVED_TABLES, *self.tables, *self.agreements), "the name of a table"),
         }
         for key, (names, what) in taken.items():
             for name in getattr(self, key):
@@ -301,11 +307,54 @@ class Config(Settings):
             if computed and "{" not in column.metric:
                 advice = f"the benchmark {column.benchmark} computes no such metric"
                 _require(column.metric, computed, where, advice)
+        self._figures_are_measured()
         for name, claim in self.claims.items():
             _require(claim.table, self.tables, f"claims.{name}.table", "add it to tables")
             labels = [column.label for column in self.tables[claim.table].columns]
             for label in claim.columns:
                 _require(label, labels, f"claims.{name}.columns", f"add it to the table {claim.table}")
+
+    def _figures_are_measured(self) -> None:
+        """A panel without a single score is no figure, while a table's column of dashes says something."""
+        measured = self.experiment.benchmarks
+        for name, figure in self.figures.items():
+            for panel in figure.panels if figure.kind == "sweep" and measured is not None else ():
+                if panel.benchmark not in measured:
+                    raise ValueError(
+                        f"figures.{name}.panels: {panel.benchmark!r} is not in experiment.benchmarks; add it there, "
+                        f"leave out the panel, or the figure (figures: {{{name}: null}})"
+                    )
+
+    def _judges_share_answers(self) -> None:
+        """What names another benchmark's answers, or two judges of the same ones."""
+        for name, benchmark in self.benchmarks.items():
+            shared = benchmark.answers_of if benchmark.kind in JUDGED else None
+            if shared is None:
+                continue
+            where = f"benchmarks.{name}.answers_of"
+            _require(shared, self.benchmarks, where, "add it to benchmarks")
+            other = self.benchmarks[shared]
+            if other.kind != benchmark.kind or other.answers_of is not None:
+                raise ValueError(
+                    f"{where}: found {shared!r}, but it must be a benchmark of kind {benchmark.kind} that has answers "
+                    "of its own"
+                )
+            for baseline, files in self.baselines.items():
+                own, others = files.benchmarks.get(name), files.benchmarks.get(shared)
+                if own is not None and (others is None or own.answers != others.answers):
+                    raise ValueError(
+                        f"baselines.{baseline}.benchmarks.{name}.answers: {name} judges the answers of {shared}; "
+                        "give both the same file"
+                    )
+        for name, table in self.agreements.items():
+            for benchmark in table.benchmarks:
+                _require(benchmark, self.benchmarks, f"agreements.{name}.benchmarks", "add it to benchmarks")
+            first, second = (self.benchmarks[benchmark] for benchmark in table.benchmarks)
+            if second.kind not in JUDGED or second.answers_of != table.benchmarks[0] or first.kind != second.kind:
+                raise ValueError(
+                    f"agreements.{name}.benchmarks: both must judge the same answers; give {table.benchmarks[1]} the "
+                    f"key answers_of: {table.benchmarks[0]}"
+                )
 
     def _judges_exist(self) -> None:
         for name, judge in self.judges.items():

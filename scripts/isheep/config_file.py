@@ -17,7 +17,7 @@ from isheep.project import located, located_all
 from isheep.prompts import load_meta_prompt, load_seed_tasks
 from isheep.records import InputError
 from isheep.sources import FETCHED, load_sources
-from isheep.spelling import listed, nearest
+from isheep.spelling import listed, nearest, nearest_file
 from isheep.yaml_text import read_yaml
 
 KINDS = {
@@ -27,7 +27,16 @@ KINDS = {
 """The settings of each kind of what has kinds."""
 GIVEN = "the module's config"
 """What errors call a configuration that another workflow gives to this one as its module."""
-REMOVABLE = ("tables", "figures", "claims")
+AS_IN_YAML = {
+    r"a valid tuple": "a list",
+    r"a valid dictionary( or instance of \w+)?": "keys and values",
+    r"a valid string": "a text",
+    r"a valid integer(, unable to parse .*)?": "a whole number",
+    r"a valid number(, unable to parse .*)?": "a number",
+    r"a valid boolean(, unable to interpret input)?": "true or false",
+}
+"""What the checker calls by its name in Python, and YAML by another."""
+REMOVABLE = ("tables", "figures", "claims", "agreements")
 """Sections in which a null removes an entry that another configuration file has."""
 
 
@@ -59,8 +68,21 @@ def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
         raise InputError(_sentence((unknown or errors)[0], contents, extends)) from None
 
 
+def read_config(files: Sequence[str | Path]) -> Config:
+    """Read and check configuration files as Snakemake would merge them: each on top of those before it.
+
+    Raises InputError as load_config does; also for a file that does not exist or is not valid YAML, at which Snakemake
+    gives up before any of our code runs.
+    """
+    contents, raw = _read_with_included([str(file) for file in files], {}), {}
+    for file in files:
+        raw = _merged(raw, contents[str(file)])
+    return load_config(raw, files)
+
+
 def check_files(config: Config, benchmarks: Sequence[str]) -> None:
-    """Read the seed tasks and prompts that a configuration names, so that a broken one is met before any job.
+    """Read the seed tasks and prompts that a configuration names, so that a broken one is met before any job; those
+    that are still to be fetched are not read.
 
     benchmarks: those of the configuration that measure anything. Raises InputError that names the file, or the key of a
     file that does not exist.
@@ -84,12 +106,17 @@ def check_files(config: Config, benchmarks: Sequence[str]) -> None:
             if name not in fetched:
                 raise InputError(f"{key}: {config.fetch.sources} has no file {name!r}{nearest(name, fetched)}.")
         else:
-            raise InputError(f"{key}: the file {file} does not exist; correct the path or restore the file.")
+            raise InputError(
+                f"{key}: the file {file} does not exist{nearest_file(file)}; correct the path or restore the file."
+            )
     if Path(instructions.seed_tasks).exists():
         load_seed_tasks(instructions.seed_tasks, instructions.demonstrations)
-    load_meta_prompt(instructions.meta_prompt)
+    if Path(instructions.meta_prompt).exists():
+        load_meta_prompt(instructions.meta_prompt)
     for prompts in config.assessment.prompts.values():
         for criterion, file in prompts.items():
+            if not Path(file).exists():
+                continue
             prompt = load_assessment_prompt(file)
             if prompt.criterion != criterion:
                 raise InputError(
@@ -132,9 +159,15 @@ def _read_with_included(files: list[str], given: dict) -> dict[str, dict]:
     """
     contents: dict[str, dict] = {}
 
-    def read(file: str, named_in: str | None) -> None:
+    def read(file: str, *including: str) -> None:
+        named_in = including[-1] if including else None
+        if file in including:
+            raise InputError(
+                f"{named_in}: include: the files {' → '.join([*including, file])} include each other; leave one out."
+            )
         if file != GIVEN and not Path(file).is_file():
-            raise InputError(f"{named_in}: include: the file {file} does not exist; correct the path.")
+            where = f"{named_in}: include: the" if named_in else "the configuration"
+            raise InputError(f"{where} file {file} does not exist{nearest_file(file)}; correct the path.")
         content = given if file == GIVEN else read_yaml(file) or {}
         if not isinstance(content, dict):
             raise InputError(f"{file}: found a {type(content).__name__}, but a configuration is keys and values.")
@@ -143,11 +176,11 @@ def _read_with_included(files: list[str], given: dict) -> dict[str, dict]:
             raise InputError(f"{file}: include: found {included!r}, but it must be a list of configuration files.")
         for name in map(located, included):
             if name not in contents:
-                read(name, file)
+                read(name, *including, file)
         contents[file] = content
 
     for file in files:
-        read(file, None)
+        read(file)
     return contents
 
 
@@ -203,7 +236,15 @@ def _sentence(error: dict, contents: dict[str, object], extends: dict[str, str])
             file = _file_of(tuple(message.split(":")[0].split(".")), contents)
         return f"{file}: {key + ': ' if key else ''}{message}."
     message = re.sub(r"^(Input|String) should ", "it must ", message)
-    return f"{file}: {key}: found {error['input']!r}, but {message}."
+    for theirs, in_yaml in AS_IN_YAML.items():
+        message = re.sub(theirs, in_yaml, message)
+    return f"{file}: {key}: found {_as_yaml(error['input'])}, but {message}."
+
+
+def _as_yaml(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return repr(value)
 
 
 def _as_written(path: tuple) -> tuple:

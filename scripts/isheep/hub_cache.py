@@ -7,6 +7,9 @@ from isheep.records import InputError
 MODEL_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "merges.txt", "tokenizer.model")
 """What is taken of a model's repository or folder: weights in safetensors, configuration and tokenizer; no code."""
 
+HOW_TO_FETCH = "run `snakemake prefetch --cores 2`, with the same --configfile, on a machine with a network"
+"""What an error about something that has not been fetched says to do."""
+
 
 def folder_name(repository: str, kind: str) -> str:
     """Return the name of a repository's folder, such as `datasets--allenai--ai2_arc`. kind: dataset or model."""
@@ -28,8 +31,5 @@ def snapshot_of(cache: str | Path, repository: str, kind: str = "dataset") -> Pa
     commit = fetched_commit(folder)
     snapshot = folder / "snapshots" / commit if commit else None
     if snapshot is None or not snapshot.is_dir():
-        raise InputError(
-            f"the {kind} {repository} has not been fetched into {cache}; run `snakemake prefetch` on a machine with a "
-            "network."
-        )
+        raise InputError(f"the {kind} {repository} has not been fetched into {cache}; {HOW_TO_FETCH}.")
     return snapshot

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from isheep.hub_cache import snapshot_of
+from isheep.hub_cache import HOW_TO_FETCH, snapshot_of
 from isheep.project import located_all
 from isheep.records import InputError
 from isheep.seeds import derive_seed
@@ -104,8 +104,8 @@ def check_punkt(tasks: list) -> None:
             except LookupError:
                 raise InputError(
                     f"the task {task.task_name} has the constraint {min(needed)}, whose checker needs nltk's "
-                    "punkt_tab; set the benchmark's key nltk to true and run `snakemake prefetch` where there is a "
-                    "network (--nltk-data names a folder with tokenizers/punkt_tab)."
+                    f"punkt_tab; set the benchmark's key nltk to true and {HOW_TO_FETCH} (--nltk-data names a folder "
+                    "with tokenizers/punkt_tab)."
                 ) from None
             return
 

@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from isheep.agreement import AgreementSettings
 from isheep.config import JUDGED, RESERVED_RECIPE, Config
 from isheep.figures import FigureSettings
 from isheep.grid import PUBLISHED, Grid
 from isheep.published import load_published
 from isheep.records import InputError
 from isheep.selection import METHODS_WITH_CLUSTERS, METHODS_WITH_PERPLEXITIES
-from isheep.spelling import listed, nearest
+from isheep.spelling import listed, nearest, nearest_file
 from isheep.tables import Row, RowSettings, TableSettings, check_names
 
 ASKS_A_MODEL = {"scores", *METHODS_WITH_PERPLEXITIES, *METHODS_WITH_CLUSTERS}
@@ -108,12 +109,12 @@ class Matrix:
             values=declared.values if declared else {},
         )
 
-    def rows(self, table: TableSettings) -> list[Row]:
+    def rows(self, table: TableSettings | AgreementSettings) -> list[Row]:
         """Return a table's rows: as declared, or else the baselines, and per model the base and each recipe's
         iterations."""
         return [row for row, _ in self._rows_and_columns(table)]
 
-    def _rows_and_columns(self, table: TableSettings) -> list[tuple[Row, tuple[str, ...] | None]]:
+    def _rows_and_columns(self, table: TableSettings | AgreementSettings) -> list[tuple[Row, tuple[str, ...] | None]]:
         """Return the rows, each with the labels of the columns that it is measured for; None means all."""
         if table.rows is not None:
             return [
@@ -155,16 +156,33 @@ class Matrix:
             baselines={name: tuple(benchmarks) for name, benchmarks in baselines.items()},
         )
 
+    def is_measured(self, benchmark: str) -> bool:
+        """Return whether the experiment lets a benchmark measure anything."""
+        return self.config.experiment.benchmarks is None or benchmark in self.config.experiment.benchmarks
+
     def needed_by_table(self, name: str) -> list[tuple[str, str, str]]:
-        """Return what a table needs: (model or baseline, checkpoint, benchmark)."""
+        """Return what a table needs and the experiment measures: (model or baseline, checkpoint, benchmark)."""
         table = self.config.tables[name]
         cells = [
             (row.model, row.checkpoint, column.benchmark)
             for row, labels in self._rows_and_columns(table)
             for column in table.columns
-            if labels is None or column.label in labels
+            if (labels is None or column.label in labels) and self.is_measured(column.benchmark)
         ]
         return list(dict.fromkeys(cells))
+
+    def table(self, name: str) -> TableSettings:
+        """Return a table with a note for each benchmark of its columns that the experiment does not measure."""
+        table = self.config.tables[name]
+        left_out: dict[str, list[str]] = {}
+        for column in table.columns:
+            if not self.is_measured(column.benchmark):
+                left_out.setdefault(column.benchmark, []).append(column.label)
+        notes = [
+            f"{listed(labels)}: not measured, since {benchmark} is not in experiment.benchmarks."
+            for benchmark, labels in left_out.items()
+        ]
+        return table.model_copy(update={"notes": (*notes, *table.notes)})
 
     def needed_by_sweep(self, name: str) -> list[tuple[str, str, str]]:
         """Return what a figure of kind sweep needs: (model, checkpoint, benchmark)."""
@@ -182,14 +200,30 @@ class Matrix:
         subjects = [(name, PUBLISHED) for name in self.config.experiment.baselines]
         for model in self.config.experiment.models:
             subjects += [(model, RESERVED_RECIPE), *(entry for entry in self.trained() if entry[0] == model)]
-        everywhere = [(*subject, benchmark) for subject in subjects for benchmark in self.config.experiment.benchmarks]
+        benchmarks = self.config.experiment.benchmarks or ()
+        everywhere = [(*subject, benchmark) for subject in subjects for benchmark in benchmarks]
         tables = [cell for name in self.config.tables for cell in self.needed_by_table(name)]
+        tables += [cell for name in self.config.agreements for cell in self.needed_by_agreement(name)]
         sweeps = [name for name, figure in self.config.figures.items() if figure.kind == "sweep"]
         return everywhere + tables + [cell for name in sweeps for cell in self.needed_by_sweep(name)]
 
+    def needed_by_agreement(self, name: str) -> list[tuple[str, str, str]]:
+        """Return what a table of two judges' agreement needs: (model or baseline, checkpoint, benchmark)."""
+        table = self.config.agreements[name]
+        published = self.config.baselines
+        return [
+            (row.model, row.checkpoint, benchmark)
+            for row in self.rows(table)
+            if row.checkpoint != PUBLISHED or set(table.benchmarks) <= published[row.model].benchmarks.keys()
+            for benchmark in table.benchmarks
+        ]
+
     def benchmarks(self) -> list[str]:
-        """Return the benchmarks that measure anything."""
-        return list(dict.fromkeys(benchmark for *_, benchmark in self.needed_by_all()))
+        """Return the benchmarks that measure anything, and those whose answers they share."""
+        measuring = [benchmark for *_, benchmark in self.needed_by_all()]
+        judged = [self.config.benchmarks[name] for name in measuring]
+        shared = [benchmark.answers_of for benchmark in judged if benchmark.kind in JUDGED and benchmark.answers_of]
+        return list(dict.fromkeys([*measuring, *shared]))
 
     def judging_models(self) -> list[str]:
         """Return the models that judge in the benchmarks."""
@@ -209,9 +243,13 @@ class Matrix:
                             f"tables.{name}.rows.{number}.columns: found {label!r}, allowed: {listed(labels)}"
                             f"{nearest(label, labels)}."
                         )
-                self._check_checkpoints(f"tables.{name}.rows.{number}", row.model, row.recipe, row.iterations)
+                drop = f"; or leave out the row, or the table (tables: {{{name}: null}})"
+                self._check_checkpoints(f"tables.{name}.rows.{number}", row.model, row.recipe, row.iterations, drop)
             check_names(name, table, self.rows(table), table.published is not None)
             self._check_published(name, table)
+        for name, table in self.config.agreements.items():
+            for number, row in enumerate(table.rows or ()):
+                self._check_checkpoints(f"agreements.{name}.rows.{number}", row.model, row.recipe, row.iterations)
         for number, entry in enumerate(self.config.yields.rows):
             self._check_checkpoints(f"yields.rows.{number}", entry.model, entry.recipe, [entry.iteration])
         for name, claim in self.config.claims.items():
@@ -224,34 +262,45 @@ class Matrix:
                     )
         for name, figure in self.config.figures.items():
             recipes = [point.recipe for point in figure.points] if figure.kind == "sweep" else [figure.recipe]
+            drop = (
+                f"; or leave out the {'point, or the ' if len(recipes) > 1 else ''}figure (figures: {{{name}: null}})"
+            )
             for recipe in recipes:
-                self._check_checkpoints(f"figures.{name}", figure.model, recipe, figure.iterations or ())
+                self._check_checkpoints(f"figures.{name}", figure.model, recipe, figure.iterations or (), drop)
 
     def _check_published(self, name: str, table: TableSettings) -> None:
         if table.published is None:
             return
         if not Path(table.published).exists():
-            raise InputError(f"tables.{name}.published: the file {table.published} does not exist; correct the path.")
+            raise InputError(
+                f"tables.{name}.published: the file {table.published} does not exist{nearest_file(table.published)}; "
+                "correct the path."
+            )
         published = load_published(table.published)
         for row in self.rows(table):
             for column in table.columns:
                 if row.published and column.published:
                     published.value(row.published, column.published)
 
-    def _check_checkpoints(self, where: str, model: str, recipe: str, iterations: Iterable[int]) -> None:
+    def _check_checkpoints(
+        self, where: str, model: str, recipe: str, iterations: Iterable[int], drop: str = "; or leave out the entry"
+    ) -> None:
+        """Raise InputError unless the experiment has these checkpoints. drop: how to do without them."""
         models = self.config.experiment.models
         if model not in models:
-            raise InputError(f"{where}.model: found {model!r}, allowed: {listed(models)}{nearest(model, models)}.")
+            raise InputError(
+                f"{where}.model: found {model!r}, allowed: {listed(models)}{nearest(model, models)}{drop}."
+            )
         recipes = self.recipes(model)
         if recipe and recipe not in recipes:
             raise InputError(
                 f"{where}: found the recipe {recipe!r}, but {model} goes through {listed(recipes)}"
-                f"{nearest(recipe, recipes)}; add it to models.{model}.recipes or experiment.recipes."
+                f"{nearest(recipe, recipes)}; add it to models.{model}.recipes or experiment.recipes{drop}."
             )
         last = self.iterations(model, recipe) if recipe else 0
         for iteration in iterations:
             if iteration > last or (recipe and iteration < 1):
                 raise InputError(
                     f"{where}.iterations: found {iteration}, but {recipe or 'the base model'} on {model} has "
-                    f"{f'iterations 1 to {last}' if recipe else 'only 0'}; correct it, or raise the iterations."
+                    f"{f'iterations 1 to {last}' if recipe else 'only 0'}; correct it, or raise the iterations{drop}."
                 )

@@ -80,6 +80,9 @@ class MtBenchSettings(Settings):
     """File of judge prompts (FastChat's judge_prompts.jsonl); those of single answers are used."""
     judge: str
     """Which of `judges` rates the answers."""
+    answers_of: str | None = None
+    """Another benchmark of this kind, on the same questions, whose answers are rated here: nothing is answered again,
+    and what is said here of how answers are written plays no role. null: answers of its own."""
     temperatures: dict[str, Temperature] = PUBLISHED_TEMPERATURES
     """Temperature of the answers per category; those not named keep the published one, and an unknown category
     has 0.7. Below 0.0001 the most likely token is taken."""

@@ -24,7 +24,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from isheep import ownership
 from isheep.disk_space import is_of_full_disk
-from isheep.hub_cache import fetched_commit, folder_name
+from isheep.hub_cache import HOW_TO_FETCH, fetched_commit, folder_name
 from isheep.records import InputError, publish, unfinished_folder
 from isheep.settings import Settings
 from isheep.spelling import nearest
@@ -203,8 +203,8 @@ def download(url: str, seconds_between_attempts: float = 1.0) -> bytes:
         except (OSError, HTTPException) as error:
             reason = str(getattr(error, "reason", error)) or type(error).__name__
     raise InputError(
-        f"{url} cannot be had ({reason}, {ATTEMPTS} attempts); run `snakemake prefetch` on a machine with a network, "
-        "or set fetch.mirror to a local folder with the files."
+        f"{url} cannot be had ({reason}, {ATTEMPTS} attempts); {HOW_TO_FETCH}, or set fetch.mirror to a local folder "
+        "with the files."
     )
 
 
@@ -300,9 +300,7 @@ def _hub_errors(source: HubSource) -> Iterator[None]:
         if is_of_full_disk(error):
             raise
         offline = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else type(error).__name__
-        raise InputError(
-            f"{what} cannot be fetched from the hub ({offline}); run `snakemake prefetch` on a machine with a network."
-        ) from None
+        raise InputError(f"{what} cannot be fetched from the hub ({offline}); {HOW_TO_FETCH}.") from None
 
 
 @contextmanager

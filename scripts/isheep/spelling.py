@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 def listed(names: Iterable[str]) -> str:
@@ -13,3 +14,20 @@ def nearest(name: str, names: Iterable[str]) -> str:
     """Return `; did you mean '...'?` for the closest of `names`, or nothing where none is close."""
     close = difflib.get_close_matches(str(name), [str(n) for n in names], n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def nearest_file(file: str | Path) -> str:
+    """Return `; did you mean '...'?` for the file of the closest name beside one that does not exist, or of the same
+    name in the folder of the closest name; nothing where none is close."""
+    path = Path(file)
+    if not path.parent.is_dir():
+        found = [folder / path.name for folder in _alike(path.parent) if (folder / path.name).exists()]
+    else:
+        found = _alike(path)
+    return f"; did you mean {str(found[0])!r}?" if found else ""
+
+
+def _alike(path: Path) -> list[Path]:
+    """What lies beside a path, the closest name first, as far as it is close."""
+    names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    return [path.with_name(name) for name in difflib.get_close_matches(path.name, names, cutoff=0.6)]

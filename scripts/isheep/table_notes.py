@@ -3,9 +3,9 @@
 import pandas
 
 from isheep.published import PublishedTable
-from isheep.significance import METHODS
+from isheep.significance import DRAWS, METHODS, POWER, SEEDS_TESTED
 from isheep.spelling import listed
-from isheep.table_numbers import SIGNIFICANT, shown_tests
+from isheep.table_numbers import SIGNIFICANT, UNTESTED, shown_tests
 from isheep.tables import Row, TableSettings, metric_of
 
 SPREADS = {
@@ -13,6 +13,21 @@ SPREADS = {
     "interval": "± is half of the 95 % interval over items, 1.96 standard errors, where the benchmark gives one.",
 }
 """What stands behind ±, where it is not the deviation over seeds."""
+
+CORRECTIONS = {
+    "holm": "after Holm's correction for {tests} of this table",
+    "benjamini_hochberg": "after Benjamini and Hochberg's correction for {tests} of this table",
+    "none": "not corrected for {tests} of this table",
+}
+"""How a star's p-value is adjusted."""
+
+DIFFERENCES = {
+    "interval": "change: the difference to the checkpoint before, and its 95 % confidence interval {error} (Bonett and "
+    "Price's for paired differences), not corrected for the number of tests.",
+    "detectable": "detectable: the smallest true difference to the checkpoint before that an uncorrected test shows "
+    f"with a chance of {100 * POWER:.0f} %, by the standard error {{error}} of these paired differences.",
+}
+"""What stands below our scores, where a table asks for it."""
 
 
 def table_notes(
@@ -31,7 +46,7 @@ def table_notes(
     """
     notes = [
         *replicate_notes(numbers, table),
-        *([] if significance is None else test_notes(shown_tests(significance, table, rows))),
+        *([] if significance is None else test_notes(shown_tests(significance, table, rows), numbers, table)),
         *([] if contamination is None else contamination_notes(contamination, table, rows)),
         *([] if published is None else remark_notes(published, table, rows)),
         *benchmark_notes(scores, table, rows),
@@ -50,20 +65,36 @@ def replicate_notes(numbers: pandas.DataFrame, table: TableSettings) -> list[str
     if table.spread in SPREADS:
         replicates += f" {SPREADS[table.spread]}"
         replicates += " Of several seeds it is the mean of theirs." if seeds > 1 else ""
+    if any((numbers[f"{column.label} seeds"].between(1, numbers["seeds"] - 1)).any() for column in table.columns):
+        replicates += " Where not every seed has a score, the cell says how many have."
     items = {column.label: (numbers[f"{column.label} n"] / numbers["seeds"]).max() for column in table.columns}
     return [replicates, f"Items per seed: {', '.join(f'{label} {n:.0f}' for label, n in items.items() if n > 0)}."]
 
 
-def test_notes(tests: pandas.DataFrame) -> list[str]:
-    """Return what a star stands for, where anything was tested."""
+def test_notes(tests: pandas.DataFrame, numbers: pandas.DataFrame, table: TableSettings) -> list[str]:
+    """Return what a star stands for where anything was tested, what was not, and what stands below our scores."""
     if tests.empty:
         return []
     used = [text for method, text in METHODS.items() if method in set(tests.method)]
-    how = used[0] if len(used) == 1 else f"{used[0]} where each item is right or wrong, else {used[1]}"
-    return [
+    how = used[0] if len(used) == 1 else f"{used[0]}, drawn ({DRAWS:,} draws) where there are too many sums to count"
+    seeds = int(numbers["seeds"].max())
+    if seeds >= SEEDS_TESTED:
+        how += "; or a t test whose variance has items and seeds, whichever p is larger"
+    else:
+        given = "The training of the one seed is" if seeds == 1 else f"The trainings of the {seeds} seeds are"
+        how += f". {given} taken as given: a star does not say that another seed would come out alike"
+    counted = f"the {len(tests)} tests" if len(tests) > 1 else "the one test"
+    notes = [
         f"A star (*) marks p < {SIGNIFICANT} against the checkpoint of the iteration before (the base model for the "
-        f"first), two-sided, not corrected for the number of comparisons: {how}."
+        f"first), two-sided, {CORRECTIONS[table.correction].format(tests=counted)}: {how}."
     ]
+    if any((numbers[f"{column.label} tested"] == "no").any() for column in table.columns):
+        notes.append(
+            f"A dagger ({UNTESTED}) marks a score that was not tested: it is no mean over items, or the checkpoint "
+            "before it lacks the score, or a seed of either does."
+        )
+    error = "over items and seeds" if seeds >= SEEDS_TESTED else "over items"
+    return notes + [DIFFERENCES[kind].format(error=error) for kind in table.differences]
 
 
 def contamination_notes(contamination: pandas.DataFrame, table: TableSettings, rows: list[Row]) -> list[str]:

@@ -7,6 +7,7 @@ from functools import partial
 
 import pandas
 
+from isheep.multiple_tests import adjusted
 from isheep.published import PublishedTable
 from isheep.records import InputError
 from isheep.spelling import listed, nearest
@@ -14,7 +15,9 @@ from isheep.table_text import MISSING, Line, Sheet
 from isheep.tables import ColumnSettings, Row, TableSettings, check_names, metric_of
 
 SIGNIFICANT = 0.05
-"""A star marks a p-value below this."""
+"""A star marks an adjusted p-value below this."""
+UNTESTED = "†"
+"""What marks a score that was not tested, though there is a checkpoint before it."""
 HALF_INTERVAL = 1.96
 """Standard errors on each side of a score that make a 95 % interval."""
 CellText = Callable[[dict, str], str]
@@ -50,19 +53,22 @@ def build_table(
     """Return the numbers of a table, one line a row.
 
     scores: one row per model, seed, checkpoint, benchmark and metric, with value, standard_error, n and n_valid.
-    significance: one row per model, checkpoint, previous, benchmark and metric, with p. The result has the columns
-    group, label, model, recipe, iteration, published, seeds, then for each declared column
+    significance: one row per model, checkpoint, previous, benchmark and metric, as compare_iterations.py writes them.
+    The result has the columns group, label, model, recipe, iteration, published, seeds, then for each declared column
     `<label>` (mean over seeds, in per cent where the column says so), `<label> sd` (missing for a single seed),
     `<label> se` (standard error over items, mean over seeds; missing where the benchmark gives none),
-    `<label> n` and `<label> n valid` (sums over seeds), `<label> paper`, `<label> difference` (ours minus the paper's;
-    missing where either is, or where a remark says that they cannot be compared), `<label> p` (against the checkpoint
-    before). What nobody computed or printed stays missing. Raises InputError for a row or column that the published
-    table lacks.
+    `<label> n` and `<label> n valid` (sums over seeds), `<label> seeds` (how many have a score), `<label> paper`,
+    `<label> difference` (ours minus the paper's; missing where either is, or where a remark says that they cannot be
+    compared), and against the checkpoint before: `<label> change`, `<label> change low` and `<label> change high`
+    (its 95 % confidence interval), `<label> detectable`, `<label> p`, `<label> p adjusted` (for the tests of the
+    table), `<label> tested` (yes, or no where there is a score and a checkpoint before it). What nobody computed or
+    printed stays missing. Raises InputError for a row or column that the published table lacks.
     """
+    tests = None if significance is None else _adjusted(shown_tests(significance, table, rows), table)
     lines = []
     for row in rows:
         mine = scores[(scores.model == row.model) & (scores.checkpoint == row.checkpoint)]
-        tested = None if significance is None else significance[_tests(significance, row)]
+        tested = None if tests is None else tests[_tests(tests, row)]
         line = {
             "group": row.group,
             "label": row.name,
@@ -75,12 +81,8 @@ def build_table(
         for column in table.columns:
             ours = _own_numbers(mine, column, row)
             paper, comparable = _paper_number(published, column, row)
-            p = [] if tested is None else tested[_is_cell(tested, column, row)].p
-            cell = ours | {
-                "paper": paper,
-                "difference": ours[""] - paper if comparable else float("nan"),
-                "p": next(iter(p), float("nan")),
-            }
+            cell = ours | {"paper": paper, "difference": ours[""] - paper if comparable else float("nan")}
+            cell |= _test_of(tested, column, row, is_scored=ours["seeds"] > 0)
             line |= {f"{column.label} {kind}".strip(): number for kind, number in cell.items()}
         lines.append(line)
     return pandas.DataFrame(lines)
@@ -99,12 +101,15 @@ def shown_tests(significance: pandas.DataFrame, table: TableSettings, rows: list
 def table_sheet(numbers: pandas.DataFrame, table: TableSettings, notes: list[str]) -> Sheet:
     """Return the table as it is set: with published numbers, each checkpoint has ours, the paper's and the difference.
 
-    A transposed table has a line for each column, or three, and the checkpoints side by side.
+    Where the table asks for it, the difference to the checkpoint before stands below ours. A transposed table has these
+    lines for each column, and the checkpoints side by side.
     """
     own_text = partial(_own_text, spread=table.spread)
-    sources: dict[str, CellText] = {"": own_text}
+    below = {"interval": ("change", _change_text), "detectable": ("detectable", _detectable_text)}
+    sources: dict[str, CellText] = dict(below[kind] for kind in table.differences)
     if table.published is not None:
-        sources = {"ours": own_text, "paper": _paper_text, "difference": _difference_text}
+        sources |= {"paper": _paper_text, "difference": _difference_text}
+    sources = {"ours" if sources else "": own_text} | sources
     records = numbers.to_dict("records")
     if table.transpose:
         names, lines = ["", ""], _transposed(records, table.columns, sources)
@@ -123,6 +128,31 @@ def _tests(significance: pandas.DataFrame, row: Row) -> pandas.Series:
     return of_row & (significance.previous == row.previous)
 
 
+def _adjusted(tests: pandas.DataFrame, table: TableSettings) -> pandas.DataFrame:
+    """The tests of a table, with p-values that are adjusted for their number."""
+    return tests.assign(adjusted=adjusted(list(tests.p), table.correction))
+
+
+def _test_of(
+    tested: pandas.DataFrame | None, column: ColumnSettings, row: Row, is_scored: bool
+) -> dict[str, float | str]:
+    """What is known of the difference to the checkpoint before."""
+    found = [] if tested is None else tested[_is_cell(tested, column, row)].to_dict("records")
+    scale = 100 if column.percent else 1
+    keys = ("difference", "low", "high", "detectable", "p", "adjusted")
+    test = found[0] if found else dict.fromkeys(keys, float("nan"))
+    comparable = tested is not None and row.previous is not None and is_scored
+    return {
+        "change": test["difference"] * scale,
+        "change low": test["low"] * scale,
+        "change high": test["high"] * scale,
+        "detectable": test["detectable"] * scale,
+        "p": test["p"],
+        "p adjusted": test["adjusted"],
+        "tested": ("yes" if found else "no") if comparable else None,
+    }
+
+
 def _is_cell(frame: pandas.DataFrame, column: ColumnSettings, row: Row) -> pandas.Series:
     return (frame.benchmark == column.benchmark) & (frame.metric == metric_of(column, row))
 
@@ -136,6 +166,7 @@ def _own_numbers(mine: pandas.DataFrame, column: ColumnSettings, row: Row) -> di
         "se": cell.standard_error.mean() * scale,
         "n": cell.n.sum(),
         "n valid": cell.n_valid.sum(),
+        "seeds": cell.value.count(),
     }
 
 
@@ -172,10 +203,14 @@ def _transposed(records: list[dict], columns: tuple[ColumnSettings, ...], source
 
 
 def _own_text(record: dict, label: str, spread: str) -> str:
-    missing = record[f"{label} n"] - record[f"{label} n valid"]
-    star = "*" if record[f"{label} p"] < SIGNIFICANT else ""
-    spread_text = _spread_text(record, label, spread)
-    return f"{_shown(record[label])}{star}{spread_text}" + (f" ({missing:.0f} missing)" if missing else "")
+    mark = "*" if record[f"{label} p adjusted"] < SIGNIFICANT else ""
+    mark = UNTESTED if record[f"{label} tested"] == "no" else mark
+    lacking = record[f"{label} n"] - record[f"{label} n valid"]
+    remarks = [f"{lacking:.0f} missing"] if lacking else []
+    if 0 < record[f"{label} seeds"] < record["seeds"]:
+        remarks.append(f"{record[f'{label} seeds']} of {record['seeds']} seeds")
+    remark = f" ({', '.join(remarks)})" if remarks else ""
+    return f"{_shown(record[label])}{mark}{_spread_text(record, label, spread)}{remark}"
 
 
 def _spread_text(record: dict, label: str, spread: str) -> str:
@@ -195,6 +230,16 @@ def _paper_text(record: dict, label: str) -> str:
 
 def _difference_text(record: dict, label: str) -> str:
     return _shown(record[f"{label} difference"], "+")
+
+
+def _change_text(record: dict, label: str) -> str:
+    low, high = record[f"{label} change low"], record[f"{label} change high"]
+    interval = "" if pandas.isna(low) else f" ({_shown(low, '+')} to {_shown(high, '+')})"
+    return f"{_shown(record[f'{label} change'], '+')}{interval}"
+
+
+def _detectable_text(record: dict, label: str) -> str:
+    return _shown(record[f"{label} detectable"])
 
 
 def _shown(value: float, sign: str = "") -> str:

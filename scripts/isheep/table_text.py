@@ -47,6 +47,7 @@ LATEX = {
     "Δ": r"$\Delta$",
     "–": "--",
     "—": "---",
+    "†": r"$^\dagger$",
     "…": r"\dots{}",
 }
 """How a character is written for LaTeX, where not as itself."""

@@ -6,13 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from isheep.multiple_tests import Correction
 from isheep.records import InputError
 from isheep.settings import Settings, Unique, each_once_by
 from isheep.spelling import listed
 
 ROW_COLUMNS = ("group", "label", "model", "recipe", "iteration", "published", "seeds")
 """The columns of a table's csv that say what a row is of."""
-CELL_COLUMNS = ("", "sd", "se", "n", "n valid", "paper", "difference", "p")
+CELL_COLUMNS = (
+    *("", "sd", "se", "n", "n valid", "seeds", "paper", "difference"),
+    *("change", "change low", "change high", "detectable", "p", "p adjusted", "tested"),
+)
 """What stands behind a column's label in its columns of the csv."""
 
 
@@ -72,6 +76,14 @@ class TableSettings(Settings):
     """What stands behind ± beside our scores. seeds: the standard deviation over seeds, where there are several. error:
     the standard error over items, as the result records have it; of several seeds the mean of theirs, since all are
     measured on the same items. interval: half of the 95 % interval, 1.96 of these standard errors. none: nothing."""
+    correction: Correction = "holm"
+    """How p-values are adjusted for the number of tests in the table, before a star marks those below 0.05. holm: the
+    chance of any false star in the table is at most 5 %. benjamini_hochberg: the expected share of false ones among
+    the stars is; more stars in a large table. none: each test for itself. The csv has p-values as they are, too."""
+    differences: Unique[Literal["interval", "detectable"]] = ()
+    """What stands below each of our scores of the difference to the checkpoint before; the csv has it anyway. interval:
+    the difference, and its 95 % confidence interval. detectable: the smallest true difference that the test shows with
+    a chance of 80 %, as much as the items of these two checkpoints differ."""
     notes: tuple[str, ...] = ()
     """Sentences that the table shows below it."""
 

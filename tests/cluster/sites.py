@@ -11,7 +11,8 @@ from pathlib import Path
 import yaml
 
 import cluster as machines
-from workspace import ROOT, Workspace
+import workspace
+from workspace import ROOT
 
 HERE = Path(__file__).parent
 SNAKEMAKE = Path(os.environ.get("ISHEEP_SLURM_ENVIRONMENT", ROOT / ".venv-slurm")) / "bin/snakemake"
@@ -107,7 +108,7 @@ class Responses(Site):
 
 def environment() -> dict[str, str]:
     """A user's: packages of the active environment, no network, one thread a process."""
-    return Workspace.environment() | {"OMP_NUM_THREADS": "1"}
+    return workspace.environment() | {"OMP_NUM_THREADS": "1"}
 
 
 def wait_for(happened: Callable[[], object], what: str, seconds: float = 120) -> None:

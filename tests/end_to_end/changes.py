@@ -239,6 +239,16 @@ EXACT = {
         "rank: 8",
         merged(trained([LORA]), measured([LORA], "ifeval", "choice"), tables_of([LORA], "ifeval", "choice")),
     ),
+    "how adapters are served": Change(
+        CONFIG,
+        "engine:\n",
+        "engine:\n  adapters: merged\n",
+        merged(
+            {"merge_adapter": of([LORA], "weights")},
+            measured([LORA], "ifeval", "choice"),
+            tables_of([LORA], "ifeval", "choice"),
+        ),
+    ),
     "shots of one task": Change(
         SMALL,
         "choice: {limit: 40}",

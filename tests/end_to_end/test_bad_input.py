@@ -40,6 +40,30 @@ def complaint(workspace):
             id="seed without instruction",
         ),
         pytest.param(
+            CONFIG, "models: [demo] ", "models: [demo ", [f"{CONFIG}: line 8 is not valid YAML ("], id="broken YAML"
+        ),
+        pytest.param(
+            CONFIG,
+            "  seeds: [1] ",
+            "  name: other\n  seeds: [1] ",
+            [f"{CONFIG}: line 9 has the key 'name', which line 6 has already; remove one of them"],
+            id="key that stands twice",
+        ),
+        pytest.param(
+            CONFIG,
+            "metric: acc,",
+            "metric: acc_norm,",
+            ["tables.main.columns: found the metric 'acc_norm', but choice reports acc; did you mean 'acc'?"],
+            id="metric that the task does not report",
+        ),
+        pytest.param(
+            CONFIG,
+            "recipes: [one_base, self_instruct] ",
+            "recipes: [self_instruct] ",
+            ["figures.figure_3: found the recipe 'one_base'", "leave out the figure (figures: {figure_3: null})"],
+            id="figure of a recipe that was removed",
+        ),
+        pytest.param(
             CONFIG, "models: [demo]", "models: [dem]", [CONFIG, "'dem'", "did you mean 'demo'?"], id="unknown model"
         ),
         pytest.param(

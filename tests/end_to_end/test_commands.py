@@ -102,6 +102,15 @@ def configuration(value: str, named: str, file: str) -> dict:
                 "judge_sampling": sampling,
                 "raw_suffix": value,
             },
+            "again": {
+                "kind": "mt_bench",
+                "answers_of": "bench",
+                "questions": f"{file}.questions.jsonl",
+                "references": f"{file}.references.jsonl",
+                "judge_prompts": f"{file}.judge_prompts.jsonl",
+                "judge": "own",
+                "reference_categories": [named],
+            },
             "code": {
                 "kind": "programs",
                 "format": "mbpp",
@@ -139,10 +148,16 @@ def configuration(value: str, named: str, file: str) -> dict:
                 "notes": [value],
             }
         },
+        "agreements": {
+            "judges": {
+                **{"caption": value, "benchmarks": ["bench", "again"], "notes": [value]},
+                "rows": [{"model": "shipped", "label": named, "group": value}],
+            }
+        },
         "yields": {"published": f"{file}.yields.csv"},
         "claims": {
             "odd": {
-                **{"text": value, "printed": 10, "kind": "absolute", "table": "odd", "columns": [named]},
+                **{"text": value, "printed": "10", "kind": "absolute", "table": "odd", "columns": [named]},
                 **{"earlier": "base", "later": "iter1"},
             }
         },

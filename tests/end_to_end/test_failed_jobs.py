@@ -1,11 +1,14 @@
 """A job that fails, at any stage and in any way: the next plain run makes what an undisturbed one would have made.
 
-One run is disturbed again and again: from the first stage to the last, a setting is changed, the job that it changes
-fails, and a plain run follows. What is left out of date by one step stays so, and is seen at the end: a run that was
-never disturbed, with all the changes, must have made the same files.
+In every run of the tests, one run is disturbed again and again: from the first stage to the last, a setting is changed,
+the job that it changes fails in one way, and a plain run follows. What is left out of date by one step stays so, and is
+seen at the end: a run that was never disturbed, with all the changes, must have made the same files.
+
+`make test-failures` lets the job of each stage fail in each way, and compares after each plain run.
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +24,8 @@ import yaml
 from isheep.engine import Completion
 from isheep.records import read_jsonl, write_jsonl
 from judge_server import JudgeServer
-from workspace import ROOT, Workspace
+from preloaded import preloaded
+from workspace import ROOT, Workspace, environment
 
 pytestmark = pytest.mark.end_to_end
 
@@ -32,10 +36,10 @@ def configuration(url: str) -> dict:
     """The demo with one iteration, one table, and a judge behind an API."""
     shown = {"model": "demo", "label": "base"}
     return {
-        "experiment": {"name": "disturbed", "recipes": ["one_base"], "iterations": 1, "benchmarks": []},
+        "experiment": {"name": "disturbed", "recipes": ["one_base"], "iterations": 1, "benchmarks": None},
         "runtime": {"judge_attempts": 1, "judge_concurrency": 1},
         "instructions": {"shard_size": 40, "prompts_per_shard": 30, "filters": {"near_duplicate_threshold": 0.9}},
-        "responses": {"sampling": {"temperature": 1.0}},
+        "responses": {"sampling": {"temperature": 1.0}, "rules": {}},
         "assessment": {"sampling": {"max_tokens": 40}},
         "recipes": {
             "one_base": {
@@ -81,9 +85,10 @@ class Step:
 class Disturbed:
     """A workspace whose configuration is changed step by step."""
 
-    def __init__(self, folder: Path, server: JudgeServer):
+    def __init__(self, folder: Path, server: JudgeServer, path: str):
         self.server = server
         self.workspace = Workspace(folder, "config/config.yaml", "disturbed.yaml")
+        self.workspace.variables["PATH"] = path
         questions = read_jsonl(ROOT / "config/demo/mt_bench/questions.jsonl")[:QUESTIONS]
         write_jsonl(folder / "questions.jsonl", questions)
         self.content = configuration(server.url)
@@ -97,6 +102,11 @@ class Disturbed:
             place = place[key]
         place[last] = value
         self.write()
+
+    def results_of(self, other: "Disturbed") -> None:
+        """Take over what another run has made, and what Snakemake knows of it."""
+        for part in ("results", ".snakemake"):
+            shutil.copytree(other.workspace.folder / part, self.workspace.folder / part)
 
     def write(self) -> None:
         (self.workspace.folder / "disturbed.yaml").write_text(yaml.safe_dump(self.content))
@@ -206,6 +216,18 @@ STEPS = [
 ]
 """From the first stage to the last."""
 
+CHANGES = {step.rule: step.change for step in reversed(STEPS)}
+"""For each stage a change."""
+WAYS = (
+    by_an_error,
+    by_a_kill_of_the_job,
+    by_a_signal(signal.SIGTERM),
+    by_a_signal(signal.SIGKILL),
+    by_a_signal(signal.SIGINT),
+)
+WAYS_TO_END = (by_ending_before_it, by_ending_at_it)
+WAYS_OF_A_JUDGE = (by_a_missing_key, by_a_judge_that_dies)
+
 
 def rating(request) -> Completion:
     return Completion(request.id, "Fine. Rating: [[7]]", "stop", 10, 5)
@@ -220,9 +242,16 @@ def judge():
 
 
 @pytest.fixture(scope="module")
-def disturbed(judge, tmp_path_factory) -> Disturbed:
+def path():
+    """One whose programs start sooner: there are hundreds of jobs."""
+    with preloaded(environment()) as path:
+        yield path
+
+
+@pytest.fixture(scope="module")
+def disturbed(judge, path, tmp_path_factory) -> Disturbed:
     """A workspace that went through all steps."""
-    run = Disturbed(tmp_path_factory.mktemp("disturbed"), judge)
+    run = Disturbed(tmp_path_factory.mktemp("disturbed"), judge, path)
     run.workspace.snakemake()
     for step in STEPS:
         run.change(step)
@@ -231,8 +260,8 @@ def disturbed(judge, tmp_path_factory) -> Disturbed:
     return run
 
 
-def test_a_plain_run_after_any_failure_makes_what_an_undisturbed_one_makes(disturbed, judge, tmp_path):
-    undisturbed = Disturbed(tmp_path / "undisturbed", judge)
+def test_a_plain_run_after_any_failure_makes_what_an_undisturbed_one_makes(disturbed, judge, path, tmp_path):
+    undisturbed = Disturbed(tmp_path / "undisturbed", judge, path)
     undisturbed.content = disturbed.content
     undisturbed.write()
     undisturbed.workspace.snakemake()
@@ -261,3 +290,41 @@ def test_a_score_of_other_settings_is_refused_even_where_snakemake_does_not_look
     assert 'judge.api.model "judge-5", but "judge-6" is configured' in run.stdout + run.stderr
     assert "mt_bench of demo one_base/iter1 (seed 1)" in run.stdout + run.stderr
     assert "Not made again, and so out of date in results/disturbed/tables: main." in run.stdout + run.stderr
+
+
+@pytest.fixture(scope="module")
+def unchanged(judge, path, tmp_path_factory) -> Disturbed:
+    """An undisturbed run."""
+    run = Disturbed(tmp_path_factory.mktemp("unchanged"), judge, path)
+    run.workspace.snakemake()
+    return run
+
+
+@pytest.mark.failures
+@pytest.mark.parametrize("rule", CHANGES)
+def test_each_stage_fails_in_each_way(rule, unchanged, judge, path, tmp_path):
+    undisturbed, run = (Disturbed(tmp_path / name, judge, path) for name in ("undisturbed", "run"))
+    there, back = Step(rule, CHANGES[rule], by_an_error), Step(rule, former(CHANGES[rule]), by_an_error)
+    undisturbed.change(there)
+    undisturbed.workspace.snakemake()
+    expected = {there: undisturbed.files(), back: unchanged.files()}
+    run.results_of(unchanged)
+    ways = [*WAYS, *WAYS_TO_END, *(WAYS_OF_A_JUDGE if rule == "judge_mt_bench" else ())]
+    for number, way in enumerate(ways):
+        step = back if number % 2 else there
+        run.change(step)
+        way(run, step)
+        run.workspace.snakemake()
+        found = run.files()
+        differing = [path for path in expected[step] | found if found.get(path) != expected[step].get(path)]
+        assert differing == [], (rule, way.__name__)
+        assert run.workspace.jobs() == {}, (rule, way.__name__)
+
+
+def former(change: tuple[str, ...]) -> tuple[str, ...]:
+    """The change that takes one back."""
+    *keys, _ = change
+    place = configuration("")
+    for key in keys:
+        place = place[key]
+    return (*keys, place)

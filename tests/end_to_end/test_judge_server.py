@@ -21,7 +21,7 @@ from isheep.identity import write_identity
 from isheep.journal import complete_with_journal
 from isheep.judges import JudgeSettings, add_judge_arguments, open_requested_judge, usage
 from isheep.records import InputError
-from workspace import ROOT, Workspace
+from workspace import ROOT, Workspace, environment
 
 pytestmark = [
     pytest.mark.end_to_end,
@@ -57,11 +57,11 @@ def server_url(checkpoint, tmp_path_factory) -> Iterator[str]:
     log = tmp_path_factory.mktemp("server") / "log.txt"
     flags = ["--model", checkpoint, "--served-model-name", "judge", "--host", "127.0.0.1", "--port", port]
     flags += ["--dtype", "float32", "--enforce-eager", "--generation-config", "vllm"]
-    environment = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_API_KEY": KEY}
+    variables = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_API_KEY": KEY}
     with open(log, "w") as output:
         server = subprocess.Popen(
             [sys.executable, "-m", "vllm.entrypoints.openai.api_server", *map(str, flags)],
-            env=Workspace.environment() | environment,
+            env=environment() | variables,
             stdout=output,
             stderr=subprocess.STDOUT,
         )

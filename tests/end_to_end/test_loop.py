@@ -198,11 +198,21 @@ def test_another_model_is_computed_beside_the_first(finished):
 
 
 def test_another_benchmark_measures_every_checkpoint_and_nothing_else(finished):
-    with finished.changed(SMALL, "benchmarks: [ifeval, choice]", "benchmarks: [ifeval, choice, ifeval_greedy]"):
+    with finished.changed(SMALL, "benchmarks: null", "benchmarks: [ifeval, choice, alpaca_eval, ifeval_greedy]"):
         jobs = finished.jobs()
     assert {output.split("/")[-2] for output in jobs.pop("measure")} == {"ifeval_greedy"}
+    for rule in ("answer_alpaca_eval", "judge_alpaca_eval", "score_alpaca_eval"):
+        assert homes(jobs, rule).isdisjoint({"base", "one_base/iter1"}), "the table's rows had it measured before"
+        jobs.pop(rule)
     # The training sets are searched for its test items too.
     assert set(jobs) == {
         *("list_test_items", "check_contamination", "collect_contamination", "make_contamination_table"),
         *("collect_scores", "make_table"),
     }
+
+
+def test_a_table_with_a_benchmark_that_is_left_out_is_made_again_and_nobody_is_asked(finished):
+    with finished.changed(SMALL, "benchmarks: null", "benchmarks: [ifeval, choice]"):
+        jobs = finished.jobs()
+    assert "tables/judged.md" in jobs["make_table"]
+    assert not {rule for rule in jobs if "alpaca_eval" in rule or rule.startswith(("measure", "train", "write"))}

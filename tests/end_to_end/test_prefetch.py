@@ -1,4 +1,4 @@
-"""`snakemake prefetch` from a mirror folder: every file, verified, and nothing fetched twice."""
+"""`snakemake prefetch` from a mirror folder: what the configuration needs, verified, and nothing fetched twice."""
 
 import hashlib
 import os
@@ -15,12 +15,16 @@ CONTENT = b"a published file\n"
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory) -> Workspace:
-    """A workspace whose manifest has one file that a mirror has, and one that only the network has."""
-    workspace = Workspace(tmp_path_factory.mktemp("prefetch"))
+    """A workspace whose manifest has one file that a mirror has, one that only the network has, and one that nothing
+    asks for."""
+    workspace = Workspace(tmp_path_factory.mktemp("prefetch"), "config/config.yaml", "asks.yaml")
+    asked = ["config/demo/tasks/demo_choice.yaml", "results/fetched/set/a.txt", "results/fetched/set/b.txt"]
+    (workspace.folder / "asks.yaml").write_text(yaml.safe_dump({"benchmarks": {"choice": {"files": asked}}}))
     entry = {"sha256": hashlib.sha256(CONTENT).hexdigest(), "bytes": len(CONTENT), "licence": "MIT"}
     files = {
         "set/a.txt": {**entry, "mirror": "there/a.txt"},
         "set/b.txt": {**entry, "url": "http://127.0.0.1:9/b.txt"},
+        "set/c.txt": {**entry, "mirror": "there/a.txt"},
     }
     (workspace.folder / "small.yaml").write_text(yaml.safe_dump({"files": files}))
     for name in ("mirror", "damaged"):
@@ -50,7 +54,8 @@ def test_a_damaged_file_is_refused_and_leaves_nothing(workspace):
 def test_what_a_mirror_has_is_copied_once(workspace):
     prefetch(workspace, "mirror")
     assert (workspace.folder / "results/fetched/set/a.txt").read_bytes() == CONTENT
-    assert not (workspace.folder / "results/fetched/set/b.txt").exists()
+    assert not (workspace.folder / "results/fetched/set/b.txt").exists(), "the mirror does not have it"
+    assert not (workspace.folder / "results/fetched/set/c.txt").exists(), "nothing asks for it"
     shutil.copytree(workspace.folder / "mirror", workspace.folder / "other")
     assert "Nothing to be done" in prefetch(workspace, "other").stderr
 
@@ -61,12 +66,14 @@ def test_without_a_network_the_address_is_named(workspace):
     assert "Error: http://127.0.0.1:9/b.txt cannot be had" in run.stdout + run.stderr
 
 
-def test_every_published_file(workspace):
+def test_the_published_files_of_a_configuration(tmp_path):
     data = os.environ.get("ISHEEP_DATA")
     if not data:
         pytest.skip("ISHEEP_DATA is not set: it names the folder with the published benchmark files")
-    prefetch(workspace, data, sources="config/sources.yaml")
+    workspace = Workspace(tmp_path, "config/published.yaml")
+    workspace.snakemake("prefetch", "--config", f"fetch={{mirror: {data}}}")
     fetched = workspace.folder / "results/fetched"
-    for name in ("mt_bench/question.jsonl", "ifeval/input_data.jsonl", "self_instruct/seed_tasks.jsonl"):
+    for name in ("mt_bench/question.jsonl", "alpaca_eval/model_outputs/gpt4_1106_preview.json"):
         assert (fetched / name).read_bytes() == (Path(data) / name).read_bytes()
     assert (fetched / "nltk_data/tokenizers/punkt_tab/english/collocations.tab").exists()
+    assert not (fetched / "self_instruct").exists(), "no checkpoint writes instructions"

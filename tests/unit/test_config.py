@@ -148,7 +148,52 @@ def test_recipe_takes_from_the_one_it_extends_what_it_does_not_say(raw):
             lambda c: c.update(baselines={"b": {"benchmarks": {"mt_bench": {"answers": "a.jsonl", "missing": 2}}}}),
             ["baselines.b.benchmarks.mt_bench.missing: only AlpacaEval's files may lack items; remove it"],
         ),
-        (lambda c: c.update(recipes=[1]), ["recipes", "found [1]", "dictionary"]),
+        (lambda c: c.update(recipes=[1]), ["recipes: found [1], but it must be keys and values."]),
+        (
+            lambda c: c["recipes"]["one_base"].update(training=3),
+            ["recipes.one_base.training: found 3, but it must be keys and values."],
+        ),
+        (
+            lambda c: c["experiment"].update(models="demo"),
+            ["experiment.models: found 'demo', but it must be a list."],
+        ),
+        (
+            lambda c: c["experiment"].update(seeds=None),
+            ["experiment.seeds: found null, but it must be a list."],
+        ),
+        (
+            lambda c: c["experiment"].update(iterations="three"),
+            ["experiment.iterations: found 'three', but it must be a whole number."],
+        ),
+        (
+            lambda c: c["judges"]["demo"].update(chat="no way"),
+            ["judges.demo.chat: found 'no way', but it must be true"],
+        ),
+        (
+            lambda c: c["benchmarks"]["mt_bench"].update(answers_of="alpaca_eval"),
+            ["mt_bench.answers_of: found 'alpaca_eval', but it must be a benchmark of kind mt_bench that has"],
+        ),
+        (
+            lambda c: c["benchmarks"]["mt_bench"].update(answers_of="mt_bensh"),
+            ["benchmarks.mt_bench.answers_of", "found 'mt_bensh'", "did you mean 'mt_bench'?"],
+        ),
+        (
+            lambda c: c.update(agreements={"two": {"caption": "x", "benchmarks": ["mt_bench", "alpaca_eval"]}}),
+            ["agreements.two.benchmarks: both must judge the same answers; give alpaca_eval the key answers_of"],
+        ),
+        (
+            lambda c: c.update(agreements={"main": {"caption": "x", "benchmarks": ["mt_bench", "alpaca_eval"]}}),
+            ["agreements.main: 'main' is the name of a table, choose another name"],
+        ),
+        (
+            lambda c: (
+                c["benchmarks"].update(again=c["benchmarks"]["mt_bench"] | {"answers_of": "mt_bench"}),
+                c.update(
+                    baselines={"b": {"benchmarks": {"mt_bench": {"answers": "a"}, "again": {"answers": "other"}}}},
+                ),
+            ),
+            ["baselines.b.benchmarks.again.answers: again judges the answers of mt_bench; give both the same file"],
+        ),
         (lambda c: c["recipes"].update(base={}), ["recipes.base: 'base' is the folder of the untouched base model"]),
         *(
             (
@@ -303,10 +348,19 @@ def test_included_files_lie_below_the_file_that_includes_them(raw, tmp_path):
         load_config(yaml.safe_load(mine.read_text()), [mine])
 
 
+def test_files_that_include_each_other_are_refused(raw, tmp_path):
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text(yaml.safe_dump({"include": [str(second)]}))
+    second.write_text(yaml.safe_dump({"include": [str(first)]}))
+    with pytest.raises(InputError, match=rf"{second}: include: the files {first} → {second} → {first} include each"):
+        load_config(raw, [first])
+
+
 def test_null_removes_a_table_or_a_figure(raw):
     raw["tables"]["main"] = raw["figures"]["figure_3"] = None
+    raw["agreements"] = {"judges": None}
     config = load_config(raw, [DEMO])
-    assert (config.tables, config.figures) == ({}, {})
+    assert (config.tables, config.figures, config.agreements) == ({}, {}, {})
 
 
 def test_schema_file_is_up_to_date_and_describes_every_key():

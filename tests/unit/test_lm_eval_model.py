@@ -1,6 +1,7 @@
 """lm-eval through the engine: the adaptor, and the program that measures a checkpoint."""
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
+from transformers.data.metrics.squad_metrics import squad_evaluate
 
 import measure as program
 from isheep.engine import EngineSettings, Sampling, open_engine
@@ -256,6 +258,18 @@ def test_a_data_set_that_was_not_fetched_is_named_at_once(manager, tmp_path, hub
         datasets.load_dataset("tiny/places")
 
 
+def official(docs: list[dict], predictions: list[str], probabilities: list[float]) -> dict[str, float]:
+    """The official evaluation of all questions at once, as shares."""
+    examples = [
+        SimpleNamespace(qas_id=doc["id"], answers=[{"text": text} for text in doc["answers"]["text"]]) for doc in docs
+    ]
+    by_id = [
+        {doc["id"]: value for doc, value in zip(docs, given, strict=True)} for given in (predictions, probabilities)
+    ]
+    found = squad_evaluate(examples, *by_id)
+    return {name: value / 100 for name, value in found.items() if not name.endswith("total") and "thresh" not in name}
+
+
 def test_squad_is_scored_without_code_from_the_hub(manager, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "config/tasks")
     from squadv2 import SQuAD2
@@ -263,20 +277,26 @@ def test_squad_is_scored_without_code_from_the_hub(manager, monkeypatch):
     answers = [["in Italy", "Italy"], ["France"], []]
     predictions = ["Italy.", "in the south of France", "nowhere"]
     probabilities = [0.1, 0.2, 0.9]
-    items = [
-        (
-            {"id": str(number), "prediction_text": text, "no_answer_probability": probability},
-            {"id": str(number), "answers": {"text": golds, "answer_start": [0] * len(golds)}},
-        )
-        for number, (golds, text, probability) in enumerate(zip(answers, predictions, probabilities, strict=True))
+    task = SQuAD2.__new__(SQuAD2)
+    docs = [
+        {"id": str(number), "answers": {"text": golds, "answer_start": [0] * len(golds)}}
+        for number, golds in enumerate(answers)
     ]
-    metrics = {name: aggregate(items) for name, aggregate in SQuAD2.aggregation(SQuAD2.__new__(SQuAD2)).items()}
+    items = [
+        task.process_results(doc, [text, (math.log(probability), False)])
+        for doc, text, probability in zip(docs, predictions, probabilities, strict=True)
+    ]
+    values = {name: [item[name] for item in items if name in item] for name in task.aggregation()}
+    metrics = {name: aggregate(values[name]) for name, aggregate in task.aggregation().items()}
     assert metrics["HasAns_exact"] == pytest.approx(1 / 2), "articles, case and punctuation do not count"
     assert metrics["HasAns_f1"] == pytest.approx((1 + 2 * (1 / 4) / (1 / 4 + 1)) / 2), "one of four words is right"
     assert metrics["NoAns_exact"] == 0
     assert metrics["exact"] == pytest.approx(1 / 3)
     assert metrics["best_exact"] == pytest.approx(2 / 3), "the third is right where 0.9 means unanswerable"
-    assert set(metrics) == set(SQuAD2.higher_is_better(SQuAD2.__new__(SQuAD2)))
+    assert set(metrics) == set(task.higher_is_better())
+    assert values["exact"] == [1, 0, 0], "of each question, so that checkpoints are compared on them"
+    assert (len(values["HasAns_f1"]), len(values["NoAns_f1"])) == (2, 1)
+    assert metrics == pytest.approx(official(docs, predictions, probabilities))
 
 
 def test_items_that_a_task_shuffles_while_it_loads_come_in_one_order(monkeypatch, tmp_path):

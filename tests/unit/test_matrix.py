@@ -24,6 +24,10 @@ def matrix_of(file):
     return matrix
 
 
+def matrix_of_raw(raw):
+    return Matrix(load_config(copy.deepcopy(raw), [DEMO]))
+
+
 @pytest.fixture(scope="module")
 def paper():
     return matrix_of(PAPER)
@@ -132,18 +136,20 @@ def test_only_the_iteration_is_filled_into_a_row_s_name(demo):
         pytest.param(
             {"recipe": "one_bace", "iterations": [1], "label": "x"},
             "tables.extra.rows.0: found the recipe 'one_bace', but demo goes through one_base, self_instruct; "
-            "did you mean 'one_base'?; add it to models.demo.recipes or experiment.recipes.",
+            "did you mean 'one_base'?; add it to models.demo.recipes or experiment.recipes; or leave out the row, or "
+            "the table (tables: {extra: null}).",
             id="recipe",
         ),
         pytest.param(
             {"model": "dem", "label": "x"},
-            "tables.extra.rows.0.model: found 'dem', allowed: demo; did you mean 'demo'?.",
+            "tables.extra.rows.0.model: found 'dem', allowed: demo; did you mean 'demo'?; or leave out the row, or "
+            "the table (tables: {extra: null}).",
             id="model",
         ),
         pytest.param(
             {"recipe": "self_instruct", "iterations": [1, 2], "label": "x"},
             "tables.extra.rows.0.iterations: found 2, but self_instruct on demo has iterations 1 to 1; correct it, or "
-            "raise the iterations.",
+            "raise the iterations; or leave out the row, or the table (tables: {extra: null}).",
             id="iteration",
         ),
     ],
@@ -187,20 +193,81 @@ def test_a_table_that_cannot_be_made_is_refused_at_the_start(demo, row, column, 
         Matrix(load_config(demo, [DEMO])).check()
 
 
-def test_rows_are_measured_by_their_tables_benchmarks_alone(demo):
-    demo = copy.deepcopy(demo)
-    demo["experiment"]["benchmarks"] = ["choice"]
+@pytest.fixture
+def judged(demo):
+    """The demo with a table of one row that a judge rates, and one of all rows by multiple choice."""
     demo["tables"] = {
+        "choice": {"caption": "x", "columns": [{"benchmark": "choice", "metric": "acc", "label": "c"}]},
         "judged": {
             "caption": "x",
-            "columns": [{"benchmark": "alpaca_eval", "metric": "win_rate", "label": "w"}],
+            "columns": [
+                {"benchmark": "alpaca_eval", "metric": "win_rate", "label": "w"},
+                {"benchmark": "alpaca_eval", "metric": "n_wins", "label": "n"},
+                {"benchmark": "choice", "metric": "acc", "label": "c"},
+            ],
             "rows": [{"model": "demo", "recipe": "one_base", "iterations": [2], "label": "{iteration}"}],
-        }
+            "notes": ["y"],
+        },
     }
-    matrix = Matrix(load_config(demo, [DEMO]))
+    return demo
+
+
+def test_where_the_experiment_names_no_benchmarks_tables_have_measured_what_they_show(judged):
+    judged["experiment"]["benchmarks"] = None
+    matrix = Matrix(load_config(judged, [DEMO]))
     measured = matrix.grid("results", matrix.needed_by_all()).measured["demo"]
     assert measured.pop("one_base/iter2") == ("choice", "alpaca_eval")
     assert set(measured.values()) == {("choice",)}
+    assert matrix.table("judged") == matrix.config.tables["judged"]
+
+
+def test_no_table_makes_a_benchmark_run_that_the_experiment_leaves_out(judged):
+    judged["experiment"]["benchmarks"] = ["choice"]
+    matrix = Matrix(load_config(judged, [DEMO]))
+    assert matrix.benchmarks() == ["choice"]
+    assert matrix.judging_models() == []
+    assert matrix.needed_by_table("judged") == [("demo", "one_base/iter2", "choice")]
+    assert matrix.table("judged").notes == (
+        "w, n: not measured, since alpaca_eval is not in experiment.benchmarks.",
+        "y",
+    )
+
+
+@pytest.mark.parametrize(
+    ("figure", "drop"),
+    [
+        ({"kind": "share", "recipe": "self_instruct"}, "; or leave out the figure (figures: {f: null})."),
+        (
+            {
+                **{"kind": "sweep", "x_label": "x", "iterations": [1]},
+                "points": [{"x": "1", "recipe": "one_base"}, {"x": "2", "recipe": "self_instruct"}],
+                "panels": [{"benchmark": "choice", "metric": "acc", "label": "x"}],
+            },
+            "; or leave out the point, or the figure (figures: {f: null}).",
+        ),
+    ],
+    ids=["share", "sweep"],
+)
+def test_a_figure_of_a_recipe_that_was_removed_says_how_to_drop_it(demo, figure, drop):
+    demo["experiment"]["recipes"] = ["one_base"]
+    demo["figures"] = {"f": {"caption": "x", "model": "demo"} | figure}
+    with pytest.raises(InputError) as error:
+        Matrix(load_config(demo, [DEMO])).check()
+    assert str(error.value) == (
+        "figures.f: found the recipe 'self_instruct', but demo goes through one_base; add it to models.demo.recipes or "
+        f"experiment.recipes{drop}"
+    )
+
+
+def test_a_figure_of_a_benchmark_that_the_experiment_leaves_out_says_how_to_drop_it(demo):
+    demo["experiment"]["benchmarks"] = ["choice"]
+    demo["figures"]["sweep"] = {
+        **{"kind": "sweep", "caption": "x", "x_label": "x", "model": "demo"},
+        "points": [{"x": "1", "recipe": "one_base"}],
+        "panels": [{"benchmark": "ifeval", "metric": "prompt_level_strict_acc", "label": "x"}],
+    }
+    with pytest.raises(InputError, match=r"figures.sweep.panels: 'ifeval' is not in .*\(figures: {sweep: null}\)"):
+        load_config(demo, [DEMO])
 
 
 @pytest.mark.parametrize(
@@ -223,6 +290,26 @@ def test_broken_published_numbers_are_refused_at_the_start(tmp_path, monkeypatch
         Matrix(config).check()
 
 
+def test_two_judges_are_asked_about_the_rows_of_their_table_and_nothing_is_answered_twice(demo):
+    demo["benchmarks"]["again"] = demo["benchmarks"]["mt_bench"] | {"answers_of": "mt_bench"}
+    demo["experiment"]["benchmarks"] = []
+    demo["tables"] = {}
+    rows = [{"model": "demo", "recipe": "one_base", "iterations": [1, 2], "label": "iter{iteration}"}]
+    demo["agreements"] = {"judges": {"caption": "x", "benchmarks": ["mt_bench", "again"], "rows": rows}}
+    matrix = Matrix(load_config(demo, [DEMO]))
+    matrix.check()
+    cells = [("demo", f"one_base/iter{t}", benchmark) for t in (1, 2) for benchmark in ("mt_bench", "again")]
+    assert matrix.needed_by_agreement("judges") == matrix.needed_by_all() == cells
+    assert matrix.benchmarks() == ["mt_bench", "again"]
+    demo["agreements"] = {}
+    demo["experiment"]["benchmarks"] = ["again"]
+    assert matrix_of_raw(demo).benchmarks() == ["again", "mt_bench"], "its answers are those of mt_bench"
+    demo["agreements"] = {"judges": {"caption": "x", "benchmarks": ["mt_bench", "again"], "rows": rows}}
+    rows[0]["iterations"] = [4]
+    with pytest.raises(InputError, match=r"agreements.judges.rows.0.iterations: found 4"):
+        matrix_of_raw(demo).check()
+
+
 def test_a_claim_about_a_row_that_its_table_lacks_is_refused(demo):
     demo["tables"]["main"] |= {
         "rows": [{"model": "demo", "label": "base", "published": "1.8B base"}],
@@ -231,7 +318,7 @@ def test_a_claim_about_a_row_that_its_table_lacks_is_refused(demo):
     demo["claims"] = {
         "gain": {
             "text": "x",
-            "printed": 1,
+            "printed": "1",
             "kind": "absolute",
             "table": "main",
             "columns": ["multiple choice"],

@@ -121,7 +121,7 @@ def test_a_missing_page_is_asked_for_once(server):
 
 
 def test_no_network_is_a_sentence_with_the_address():
-    with pytest.raises(InputError, match=r"127\.0\.0\.1:9/a\.jsonl cannot be had .*snakemake prefetch.*fetch\.mirror"):
+    with pytest.raises(InputError, match=r"127\.0\.0\.1:9/a\.jsonl cannot be had .*prefetch --cores 2`.*fetch\.mirror"):
         download("http://127.0.0.1:9/a.jsonl")
 
 

@@ -56,17 +56,17 @@ TWO_SEEDS = scores(
 )
 TESTS = pandas.DataFrame(
     [
-        {"checkpoint": "one_base/iter1", "previous": "base", "metric": "strict", "p": 0.02, "method": "mcnemar"},
-        {"checkpoint": "one_base/iter1", "previous": "base", "metric": "loose", "p": 0.9, "method": "bootstrap"},
+        {"checkpoint": "one_base/iter1", "previous": "base", "metric": "strict", "p": 0.02, "method": "exact"},
+        {"checkpoint": "one_base/iter1", "previous": "base", "metric": "loose", "p": 0.9, "method": "drawn"},
         {
             "checkpoint": "one_base/iter1",
             "previous": "other/iter1",
             "metric": "strict",
             "p": 0.9,
-            "method": "bootstrap",
+            "method": "drawn",
         },
     ]
-).assign(model="m_1", benchmark="ifeval")
+).assign(model="m_1", benchmark="ifeval", n=4, difference=0.5, low=-0.125, high=0.875, detectable=0.7)
 
 
 @pytest.fixture
@@ -112,6 +112,11 @@ def test_the_paper_s_number_the_difference_and_the_test_stand_beside_ours(publis
     assert (base["published"], base["IFEval paper"], base["IFEval difference"]) == ("base", 49.5, 0.5)
     assert (first["IFEval difference"], first["IFEval p"]) == (-0.25, 0.02)
     assert pandas.isna(base["IFEval p"]), "the base has no checkpoint before it"
+    assert (base["IFEval tested"], first["IFEval tested"]) == (None, "yes")
+    assert [first[f"IFEval {kind}"] for kind in ("change", "change low", "change high", "detectable")] == [
+        *(50.0, -12.5, 87.5),
+        pytest.approx(70),
+    ]
     assert pandas.isna(base["Chat & more paper"]), "not printed"
 
 
@@ -286,13 +291,130 @@ def test_notes_say_what_was_tested_and_what_is_remarkable_in_the_paper(published
     numbers = build_table(TWO_SEEDS, table, PUBLISHED_ROWS, published, TESTS)
     notes = table_notes(numbers, table, PUBLISHED_ROWS, TWO_SEEDS, published, TESTS)
     [star] = [note for note in notes if "p < 0.05" in note]
-    assert star.endswith("exact McNemar test over items."), "the bootstrap was of tests that are not shown"
+    assert star == (
+        "A star (*) marks p < 0.05 against the checkpoint of the iteration before (the base model for the first), "
+        "two-sided, after Holm's correction for the one test of this table: exact sign-flip permutation test over "
+        "items. The trainings of the 2 seeds are taken as given: a star does not say that another seed would come out "
+        "alike."
+    ), "the drawn tests are not shown"
     assert notes[-4:] == [
         "IFEval: Odd.",
         "IFEval of m_1 one_base iter1: Above 100.",
         "Chat & more: A misprint. No difference is shown.",
         "Our own.",
     ]
+
+
+ALL_OF_IFEVAL = TableSettings.model_validate(
+    {
+        "caption": "A table.",
+        "columns": [
+            {"benchmark": "ifeval", "metric": metric, "label": metric}
+            for metric in ("strict", "loose", "other", "best")
+        ],
+    }
+)
+
+
+@pytest.fixture
+def four_metrics():
+    """Scores of the base and of one iteration in four metrics, and the tests of three."""
+    found = scores(
+        *((1, row.checkpoint, "ifeval", column.metric, 0.5, 4, 4) for row in ROWS for column in ALL_OF_IFEVAL.columns)
+    )
+    tests = pandas.concat([TESTS[:1]] * 3).assign(metric=["strict", "loose", "other"], p=[0.03, 0.9, 0.02])
+    return found, tests
+
+
+@pytest.mark.parametrize(
+    ("correction", "adjusted", "stars", "words"),
+    [
+        ("holm", [0.06, 0.9, 0.06], 0, "after Holm's correction for the 3 tests of this table:"),
+        ("benjamini_hochberg", [0.045, 0.9, 0.045], 2, "after Benjamini and Hochberg's correction for the 3 tests"),
+        ("none", [0.03, 0.9, 0.02], 2, "not corrected for the 3 tests of this table:"),
+    ],
+)
+def test_stars_are_corrected_for_the_number_of_tests_in_the_table(four_metrics, correction, adjusted, stars, words):
+    found, tests = four_metrics
+    table = ALL_OF_IFEVAL.model_copy(update={"correction": correction})
+    numbers = build_table(found, table, ROWS, None, tests)
+    first = numbers.iloc[1]
+    assert [first[f"{metric} p adjusted"] for metric in tests.metric] == pytest.approx(adjusted)
+    assert [first[f"{metric} p"] for metric in tests.metric] == [0.03, 0.9, 0.02], "as they are"
+    notes = table_notes(numbers, table, ROWS, found, None, tests)
+    assert markdown(numbers, table).count("*") == stars
+    assert [note for note in notes if words in note]
+
+
+def test_the_correction_is_for_the_tests_that_are_shown_each_once(four_metrics):
+    found, tests = four_metrics
+    table = ALL_OF_IFEVAL.model_copy(update={"columns": ALL_OF_IFEVAL.columns[:1]})
+    twice = [ROWS[1], ROWS[1].model_copy(update={"label": "again"})]
+    assert list(build_table(found, table, twice, None, tests)["strict p adjusted"]) == [0.03, 0.03]
+
+
+def test_what_was_not_tested_is_marked(four_metrics):
+    found, tests = four_metrics
+    numbers = build_table(found, ALL_OF_IFEVAL, ROWS, None, tests)
+    assert list(numbers["best tested"]) == [None, "no"], "the base has no checkpoint before it"
+    notes = table_notes(numbers, ALL_OF_IFEVAL, ROWS, found, None, tests)
+    assert "|  | one_base iter1 | 50.00 | 50.00 | 50.00 | 50.00† |" in markdown(numbers, ALL_OF_IFEVAL)
+    assert [note for note in notes if note.startswith("A dagger (†) marks a score that was not tested:")]
+    assert r"50.00$^\dagger$" in as_latex(table_sheet(numbers, ALL_OF_IFEVAL, notes))
+    tested = ALL_OF_IFEVAL.model_copy(update={"columns": ALL_OF_IFEVAL.columns[:3]})
+    numbers = build_table(found, tested, ROWS, None, tests)
+    assert not [note for note in table_notes(numbers, tested, ROWS, found, None, tests) if "†" in note]
+
+
+def test_a_score_that_is_missing_is_not_marked_as_untested(four_metrics):
+    found, tests = four_metrics
+    numbers = build_table(found[found.checkpoint == "base"], ALL_OF_IFEVAL, ROWS, None, tests)
+    assert "|  | one_base iter1 | – | – | – | – |" in markdown(numbers, ALL_OF_IFEVAL)
+
+
+def test_three_seeds_are_a_part_of_the_test(four_metrics):
+    found, tests = four_metrics
+    three = pandas.concat([found.assign(seed=seed) for seed in (1, 2, 3)])
+    numbers = build_table(three, ALL_OF_IFEVAL, ROWS, None, tests)
+    [star] = [note for note in table_notes(numbers, ALL_OF_IFEVAL, ROWS, three, None, tests) if "p < 0.05" in note]
+    assert star.endswith("test over items; or a t test whose variance has items and seeds, whichever p is larger.")
+
+
+@pytest.mark.parametrize("transpose", [False, True])
+def test_intervals_and_what_can_be_detected_stand_below_on_request(four_metrics, transpose):
+    found, tests = four_metrics
+    asked = {"differences": ("interval", "detectable"), "transpose": transpose}
+    table = ALL_OF_IFEVAL.model_copy(update=asked | {"columns": ALL_OF_IFEVAL.columns[:1]})
+    numbers = build_table(found, table, ROWS, None, tests)
+    notes = table_notes(numbers, table, ROWS, found, None, tests)
+    lines = as_markdown(table_sheet(numbers, table, notes)).splitlines()
+    if transpose:
+        assert lines[4:7] == [
+            "| strict | ours | 50.00 | 50.00* |",
+            "|  | change | – | +50.00 (−12.50 to +87.50) |",
+            "|  | detectable | – | 70.00 |",
+        ]
+    else:
+        assert lines[7:10] == [
+            "|  | one_base iter1 | ours | 50.00* |",
+            "|  |  | change | +50.00 (−12.50 to +87.50) |",
+            "|  |  | detectable | 70.00 |",
+        ]
+    assert [line for line in lines if line.startswith("- change: ") and "95 % confidence interval over items" in line]
+    assert [line for line in lines if line.startswith("- detectable: ") and "with a chance of 80 %" in line]
+
+
+def test_of_how_many_seeds_a_mean_is_where_one_has_no_score():
+    found = TWO_SEEDS.copy()
+    found.loc[(found.benchmark == "chat") & (found.seed == 2), ["value", "n_valid"]] = [float("nan"), 0]
+    numbers = build_table(found, TABLE, ROWS)
+    lines = markdown(numbers, TABLE, table_notes(numbers, TABLE, ROWS, found)).splitlines()
+    assert "| m_1 | base | 50.00 ± 35.36 | 5.00 (9 missing, 1 of 2 seeds) |" in lines
+    assert (
+        "- Mean ± standard deviation over 2 seeds. Where not every seed has a score, the cell says how many have."
+        in lines
+    )
+    assert list(numbers["Chat & more seeds"]) == [1, 0]
 
 
 def test_a_remark_on_all_that_is_printed_names_no_cell(published):
@@ -446,6 +568,16 @@ def test_the_program_writes_three_forms(tmp_path, published):
     assert "100.00*" in (tmp_path / "main.tex").read_text()
     table = pandas.read_csv(tmp_path / "main.csv").set_index("published")
     assert table.loc["one_base iter1", "IFEval difference"] == -0.25
+
+
+def test_a_table_of_nothing_that_is_measured_has_dashes_and_its_notes(tmp_path):
+    grid, scores = Grid(results="results/x", seeds=(1,)), tmp_path / "none.csv"
+    flags = ["--grid", grid.model_dump_json(), "--configured", '{"results": "results/x"}', "--scores", str(scores)]
+    subprocess.run([sys.executable, SCRIPTS / "collect_scores.py", *flags], check=True)
+    run_program(tmp_path, TABLE.model_copy(update={"notes": ("Nobody was asked.",)}), ROWS, "--scores", str(scores))
+    text = (tmp_path / "main.md").read_text()
+    assert "| m_1 | base | – | – |" in text
+    assert "Nobody was asked." in text
 
 
 def test_names_that_a_spreadsheet_would_compute_are_texts_in_the_csv_and_names_for_the_claims(tmp_path):

@@ -1,0 +1,37 @@
+"""Check configuration files, alone or one on top of the other, as a run does at its start.
+
+Snakemake itself opens what --configfile names, and says little of a file that does not exist or is not valid YAML. This
+names the line, or the file of the nearest name. What would run is told by `snakemake --dry-run`.
+"""
+
+import argparse
+from pathlib import Path
+
+from isheep import program
+from isheep.config_file import check_files, read_config
+from isheep.matrix import Matrix
+from isheep.metric_names import check_metrics
+from isheep.spelling import listed
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Check, and say in one line what the configuration is about."""
+    config = read_config(arguments.files)
+    matrix = Matrix(config)
+    matrix.check()
+    benchmarks = matrix.benchmarks()
+    check_files(config, benchmarks)
+    check_metrics(matrix)
+    models = listed(config.experiment.models) if config.experiment.models else "no model"
+    measured = listed(benchmarks) if benchmarks else "nothing"
+    print(
+        f"{listed(arguments.files)}: nothing wrong was found. Experiment {config.experiment.name}: {models}; "
+        f"{len(matrix.trained())} checkpoints to train for each seed; measured is {measured}."
+    )
+
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("files", type=Path, nargs="+", help="configuration files, as --configfile of snakemake takes them")
+
+if __name__ == "__main__":
+    program.run(main, parser)
