@@ -15,7 +15,7 @@ pytestmark = pytest.mark.end_to_end
 
 TINY = """
 include: [config/config.yaml]
-experiment: {name: tiny, recipes: [], benchmarks: []}
+experiment: {name: tiny, recipes: [], benchmarks: [choice]}
 benchmarks: {choice: {limit: 10}}
 tables: {main: {columns: [{benchmark: choice, metric: acc, label: choice}]}}
 figures: {figure_3: null}
