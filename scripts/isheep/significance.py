@@ -139,9 +139,12 @@ def sign_flip_p(differences: Sequence[float], seed: int) -> tuple[float, str]:
     drawn, the signs that are there count as one draw more: at least 1 / (DRAWS + 1).
     """
     import numpy
+    from scipy.stats import binomtest
 
     rounded = numpy.round(numpy.asarray(differences, dtype=float), 9)
     sizes = numpy.abs(rounded[numpy.abs(rounded) > ROUNDING])
+    if len(numpy.unique(sizes)) == 1:
+        return float(binomtest(int((rounded > ROUNDING).sum()), len(sizes)).pvalue), "exact"
     # What is left of rounding must not tell equal sums apart.
     least = abs(rounded.sum()) - ROUNDING * (len(sizes) + 1)
     counted = _all_sums(sizes)
@@ -223,7 +226,7 @@ def _adjusted(totals: Sequence[float], parts: Sequence[int], of_replicates: Sequ
     sums = numpy.array([*totals, largest, -largest])
     counts = numpy.array([*parts, usual, usual])
     mean, n, k = float(sums.sum() / counts.sum()), len(sums), len(of_replicates)
-    between_items = n / (n - 1) * float(((sums - mean * counts) ** 2).sum()) / counts.sum() ** 2
+    between_items = n / (n - 1) * float(((sums - mean * counts) ** 2).sum() / counts.sum() ** 2)
     variances = [(between_items, n - 1)]
     if k >= SEEDS_TESTED:
         variances.append((float(numpy.var(of_replicates, ddof=1)) / k, k - 1))

@@ -34,8 +34,11 @@ def test_right_or_wrong_items_have_the_p_of_the_exact_binomial_test():
     assert p_of([1] * 5 + [0] * 90) == pytest.approx(2 * 0.5**5)
     assert p_of([1] * 9 + [-1]) == pytest.approx(2 * (1 + 10) / 2**10)
     assert p_of([1, -1]) == p_of([0, 0]) == 1.0
-    won, lost = 2600, 2400
-    assert p_of([1] * won + [-1] * lost + [0] * 9000) == pytest.approx(binomtest(won, won + lost).pvalue)
+    for won, lost in ((2600, 2400), (40100, 39900)):
+        found = sign_flip_p([1] * won + [-1] * lost + [0] * 9000, 1)
+        assert found == (pytest.approx(binomtest(won, won + lost).pvalue), "exact")
+    # With one item that differs twice as much, the sums are counted.
+    assert p_of([1] * 2600 + [-1] * 2400 + [2]) == pytest.approx(binomtest(2601, 5000).pvalue, rel=0.02)
 
 
 @pytest.mark.parametrize("items", [2, 3, 7, 12])
@@ -98,7 +101,7 @@ def graded(generator, n):
 @pytest.mark.parametrize("made", [right_or_wrong, graded])
 @pytest.mark.parametrize(("n", "runs"), [(10, 3000), (20, 2000), (80, 600), (541, 150)])
 def test_at_most_one_star_in_twenty_is_false(made, n, runs):
-    """A bootstrap's were 9 % at 10 items, and 8 % at 20."""
+    """A bootstrap's were 9 % at 10 items."""
     generator = numpy.random.default_rng(n)
     false = numpy.mean([p_of(made(generator, n)) < LEVEL for _ in range(runs)])
     assert false <= LEVEL + 2.5 * math.sqrt(LEVEL * (1 - LEVEL) / runs)
@@ -299,6 +302,23 @@ def test_the_difference_is_that_of_the_records(tmp_path, kind, seeds):
 def test_a_metric_of_a_filter_has_its_name_in_the_scores(tmp_path):
     items = [lm_eval(tmp_path / name, [1.0, 0.0, 1.0], "exact_match", "strict") for name in ("new", "old")]
     assert list(differences(tmp_path, items[:1], items[1:]).index) == ["exact_match,strict"]
+
+
+def test_a_metric_that_only_some_items_have_is_compared_on_these(tmp_path):
+    """As SQuAD 2.0's, of questions with and without an answer; what is no mean over items is not compared."""
+    files = {}
+    for name, values in {"new": [1.0, 0.5, 0.0], "old": [0.0, 0.5, 1.0]}.items():
+        rows = [
+            {"id": n, "doc_sha256": f"{n:x}", "filter": "none"}
+            | {"metrics": {"f1": value, "NoAns_f1" if n == 2 else "HasAns_f1": value, "best_f1": [{"text": "a"}, {}]}}
+            for n, value in enumerate(values)
+        ]
+        means = {"f1": 0.5, "HasAns_f1": sum(values[:2]) / 2, "NoAns_f1": values[2], "best_f1": 0.5}
+        scores = [{"metric": metric, "value": value} for metric, value in means.items()]
+        files[name] = write_items(tmp_path / name, rows, scores)
+    found = differences(tmp_path, [files["new"]], [files["old"]])
+    expected = {"f1": (3, 0.0), "HasAns_f1": (2, 0.5), "NoAns_f1": (1, -1.0)}
+    assert {row.Index: (row.n, row.difference) for row in found.itertuples()} == expected
 
 
 def test_a_missing_judgment_is_left_out_on_both_sides(tmp_path):
