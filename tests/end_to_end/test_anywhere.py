@@ -2,9 +2,11 @@
 
 import csv
 import io
+import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -129,8 +131,10 @@ def test_results_that_were_moved_to_a_fresh_clone_are_finished_there(project, tm
 def test_results_that_came_without_their_records_are_checked_and_the_run_says_so(project, tmp_path):
     clone = Workspace(tmp_path / "clone", "tiny.yaml")
     shutil.copytree(project.folder / "results", clone.folder / "results", symlinks=True)
+    now = time.time()
     for file in (clone.folder / "results").rglob("*"):
-        file.touch()  # newer than what they were made from: by time alone they are finished
+        # Newer than what they were made from, and none than another: by time alone they are finished.
+        os.utime(file, (now, now), follow_symlinks=False)
     (clone.folder / "tiny.yaml").write_text(TINY.replace("limit: 10", "limit: 11"))
     run = clone.snakemake(ONE_COLUMN, check=False)
     assert run.returncode == 1
