@@ -40,10 +40,16 @@ rule count_rows:
 """
 
 
+def environment() -> dict[str, str]:
+    """The tests' own interpreter first in the path, and no network for hub libraries."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "HF_HUB_OFFLINE": "1"}
+
+
 def snakemake(folder: Path, *arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess:
     """Run snakemake in any folder."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *map(str, arguments)]
-    run = subprocess.run(command, cwd=folder, env=Workspace.environment(), capture_output=True, text=True, check=False)
+    run = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
     assert not check or run.returncode == 0, run.stdout + run.stderr
     return run
 
