@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from workspace import Workspace
+from workspace import Workspace, environment
 
 pytestmark = pytest.mark.end_to_end
 
@@ -38,12 +38,6 @@ rule count_rows:
     output: "rows.txt"
     shell: "wc -l < {{input}} > {{output}}"
 """
-
-
-def environment() -> dict[str, str]:
-    """The tests' own interpreter first in the path, and no network for hub libraries."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return os.environ | {"PATH": path, "HF_HUB_OFFLINE": "1"}
 
 
 def snakemake(folder: Path, *arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess:
