@@ -7,16 +7,28 @@
 # Files are included in the order in which the loop runs.
 import atexit
 import sys
+from pathlib import Path
 
-sys.path.insert(0, f"{workflow.basedir}/scripts")
+sys.path.insert(0, f"{workflow.current_basedir.path}/scripts")
+if not Path(sys.path[0]).is_dir():
+    sys.exit(
+        "Error: the programs of this workflow lie beside its Snakefile; clone the project, and name that by a path."
+    )
+IN_MODULE = not workflow.modifier.is_main_snakefile()
+paths = workflow.modifier.path_modifier
+if IN_MODULE and (paths.prefix or paths.modifies_prefixes):
+    sys.exit("Error: a module statement with a prefix would move outputs and not what names them; leave prefix out.")
 
 from isheep.announcement import tell_plan, tell_plan_of_dry_run
 from isheep.cluster import explain_ended_jobs, prepare_for_cluster, refuse_wrong_account
-from isheep.disk_space import explain_full_disk
+from isheep.disk_space import explain_full_disk, refuse_read_only
 from isheep.earlier_texts import keep_earlier_texts
+from isheep.failures import say_failures_last
 from isheep.journal import remove_leftovers
+from isheep.kept_configuration import keep_configuration, say_where_results_are
 from isheep.kept_records import keep_records_on_disk
 from isheep.locks import name_lock_owners
+from isheep.project import located
 from isheep.records import InputError
 from isheep.reruns import make_missing_outputs_again, name_outdated, name_undeclared
 from isheep.yaml_text import read_yaml
@@ -26,18 +38,24 @@ keep_records_on_disk()
 keep_earlier_texts()
 make_missing_outputs_again(workflow)
 if workflow.is_main_process:
+    # The first that is registered for the exit, and so the last that is said.
+    failures = say_failures_last()
     name_lock_owners()
+    try:
+        refuse_read_only(".snakemake")
+    except InputError as error:
+        sys.exit(f"Error: {error}")
     remove_leftovers("results")
     # At the exit, since Snakemake may be what has no room to write.
     atexit.register(explain_full_disk, "results", ".snakemake")
 
 if not workflow.config_settings.configfiles:
     try:
-        read_yaml("config/config.yaml")  # of a mistake in it Snakemake does not say the line
+        read_yaml(located("config/config.yaml"))  # of a mistake in it Snakemake does not say the line
     except InputError as error:
         sys.exit(f"Error: {error}")
 
-    configfile: "config/config.yaml"
+    configfile: located("config/config.yaml")
 
 
 include: "rules/common.smk"
@@ -121,11 +139,14 @@ if workflow.is_main_process:
 
 onstart:
     try:
+        refuse_read_only(RESULTS)
         if workflow.is_main_process:
             tell_plan(workflow, CONFIG)
         refuse_wrong_account(workflow)
     except InputError as error:
         sys.exit(f"Error: {error}")
+    if any(Path(file).is_relative_to(RESULTS) for job in workflow.dag.needrun_jobs() for file in job.output):
+        keep_configuration(CONFIG, RESULTS)
 
 
 onsuccess:
@@ -133,9 +154,10 @@ onsuccess:
     name_undeclared(f"{RESULTS}/tables", [*TABLES, "scores"])
     name_undeclared(f"{RESULTS}/figures", CONFIG.figures)
     remove_leftovers("results")
+    say_where_results_are(RESULTS)
 
 
 onerror:
-    explain_ended_jobs()
+    failures.leave_out(explain_ended_jobs())
     name_outdated(workflow, f"{RESULTS}/tables", f"{RESULTS}/figures")
     remove_leftovers("results")

@@ -40,7 +40,8 @@ rule answer_alpaca_eval:
     message:
         "Let {wildcards.owner} answer {wildcards.benchmark}"
     shell:
-        "python scripts/answer_alpaca_eval.py --checkpoint {input.weights:q} --reference={input.reference:q}"
+        f"python {SCRIPTS}/answer_alpaca_eval.py"
+        " --checkpoint {input.weights:q} --reference={input.reference:q}"
         " --generator={params.name:q} --sampling={params.sampling:q} {params.prompting}"
         " --raw-suffix={params.raw_suffix:q} --engine={params.engine:q} --seed={params.seed:q} --threads={threads:q}"
         " --batch-size={resources.batch_size:q} --gpus={resources.gpu:q} --answered-by={output.answered_by:q}"
@@ -68,7 +69,8 @@ rule take_alpaca_eval_outputs:
     message:
         "Take the published outputs of {wildcards.baseline}: {input.published}"
     shell:
-        "python scripts/answer_alpaca_eval.py --take={input.published:q} {params.rows} --reference={input.reference:q}"
+        f"python {SCRIPTS}/answer_alpaca_eval.py"
+        " --take={input.published:q} {params.rows} --reference={input.reference:q}"
         " --answered-by={output.answered_by:q}"
         " --outputs={output.outputs:q} 2> {log:q}"
 
@@ -111,7 +113,8 @@ rule judge_alpaca_eval:
     message:
         "Judge {wildcards.subject}: {wildcards.benchmark}"
     shell:
-        "python scripts/judge_alpaca_eval.py --reference={input.reference:q} {params.asking} {params.source}"
+        f"python {SCRIPTS}/judge_alpaca_eval.py"
+        " --reference={input.reference:q} {params.asking} {params.source}"
         " --annotations={output.annotations:q} --usage={output.usage:q} 2> {log:q}"
 
 
@@ -139,7 +142,8 @@ rule score_alpaca_eval:
     message:
         "Score {wildcards.subject}: {wildcards.benchmark}"
     shell:
-        "python scripts/score_alpaca_eval.py --annotations={input.annotations:q} --usage={input.usage:q}"
+        f"python {SCRIPTS}/score_alpaca_eval.py"
+        " --annotations={input.annotations:q} --usage={input.usage:q}"
         " --benchmark={wildcards.benchmark:q}"
         " --settings={params.settings:q} {params.optional}"
         " --items={output.scored:q} --result={output.result:q} 2> {log:q}"

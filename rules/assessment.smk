@@ -40,7 +40,8 @@ rule assess_pairs:
     message:
         "Score the pairs of {wildcards.owner}: {wildcards.criterion}, shard {wildcards.shard}"
     shell:
-        "python scripts/assess_pairs.py --judge {input.weights:q} --pairs={input.pairs:q} --prompt={input.prompt:q}"
+        f"python {SCRIPTS}/assess_pairs.py"
+        " --judge {input.weights:q} --pairs={input.pairs:q} --prompt={input.prompt:q}"
         " --min-readable-share={params.least:q}"
         " --engine={params.engine:q} --sampling={params.sampling:q} --seed={params.seed:q}"
         " --threads={threads:q} --batch-size={resources.batch_size:q} --gpus={resources.gpu:q} --scores={output.scores:q} 2> {log:q}"
@@ -72,7 +73,8 @@ rule measure_perplexity:
     message:
         "Measure how much the pairs of {wildcards.owner} surprise their judge, shard {wildcards.shard}"
     shell:
-        "python scripts/measure_perplexity.py --checkpoint {input.weights:q} --pairs={input.pairs:q}"
+        f"python {SCRIPTS}/measure_perplexity.py"
+        " --checkpoint {input.weights:q} --pairs={input.pairs:q}"
         " --separator={params.separator:q} --engine={params.engine:q} --threads={threads:q}"
         " --batch-size={resources.batch_size:q} --gpus={resources.gpu:q} --perplexities={output.perplexities:q} 2> {log:q}"
 
@@ -102,5 +104,6 @@ rule embed_pairs:
     message:
         "Embed the pairs of {wildcards.owner}, shard {wildcards.shard}"
     shell:
-        "python scripts/embed_pairs.py --checkpoint {input.weights:q} --pairs={input.pairs:q} {params.embedding}"
+        f"python {SCRIPTS}/embed_pairs.py"
+        " --checkpoint {input.weights:q} --pairs={input.pairs:q} {params.embedding}"
         " --threads={threads:q} --batch-size={resources.batch_size:q} --gpus={resources.gpu:q} --vectors={output.vectors:q} 2> {log:q}"

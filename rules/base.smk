@@ -28,7 +28,8 @@ rule base_from_folder:
     message:
         "Take the base model {wildcards.model} from {params.folder}"
     shell:
-        "python scripts/provide_base.py --folder={params.folder:q} {params.chat_template}"
+        f"python {SCRIPTS}/provide_base.py"
+        " --folder={params.folder:q} {params.chat_template}"
         " --output={output.weights:q} 2> {log:q}"
 
 
@@ -56,5 +57,6 @@ rule base_from_hub:
     message:
         "Take the base model {wildcards.model} as fetched: {params.repository}"
     shell:
-        "python scripts/provide_base.py --repository={params.repository:q} --hub-cache={params.hub_cache:q}"
+        f"python {SCRIPTS}/provide_base.py"
+        " --repository={params.repository:q} --hub-cache={params.hub_cache:q}"
         " {params.chat_template} --output={output.weights:q} 2> {log:q}"

@@ -56,16 +56,20 @@ def program_running(wildcards):
     )
 
 
+def excluded_items(settings):
+    """The items that an lm-eval benchmark leaves out, if any."""
+    return json.dumps(settings.exclude, sort_keys=True) if settings.exclude else None
+
+
 def benchmark_flags(wildcards):
     """Flags for the keys of an lm-eval benchmark that are set."""
     settings = benchmark(wildcards)
     raw_suffix = settings.raw_suffix if wildcards.get("owner") == "base" else ""
-    excluded = json.dumps(settings.exclude, sort_keys=True) if settings.exclude else None
     return as_flags(
         {
             "num-fewshot": settings.num_fewshot,
             "limit": settings.limit,
-            "exclude": excluded,
+            "exclude": excluded_items(settings),
             "note": settings.note,
             "raw-suffix": raw_suffix or None,
             "task-files": task_files(wildcards),

@@ -39,7 +39,8 @@ rule measure:
     message:
         "Measure {wildcards.owner}: {wildcards.benchmark}"
     shell:
-        "python scripts/measure.py --checkpoint {input.weights:q} --benchmark={wildcards.benchmark:q}"
+        f"python {SCRIPTS}/measure.py"
+        " --checkpoint {input.weights:q} --benchmark={wildcards.benchmark:q}"
         " --settings={params.settings:q}"
         " --task={params.task:q} {params.prompting} {params.flags}"
         " --engine={params.engine:q} --seed={params.seed:q} --threads={threads:q}"
@@ -71,7 +72,8 @@ rule measure_published:
     message:
         "Measure the published responses of {wildcards.baseline}: {wildcards.benchmark}"
     shell:
-        "python scripts/measure.py --take={input.published:q} {params.rows} --benchmark={wildcards.benchmark:q}"
+        f"python {SCRIPTS}/measure.py"
+        " --take={input.published:q} {params.rows} --benchmark={wildcards.benchmark:q}"
         " --settings={params.settings:q}"
         " --task={params.task:q} {params.flags}"
         " --items={output.responses:q} --result={output.result:q} 2> {log:q}"

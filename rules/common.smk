@@ -8,6 +8,7 @@
 # The wildcard `owner` is the folder of the checkpoint below its seed: `base`, or `<recipe>/iter<t>`;
 # `subject` is the folder, below the experiment's, of anything that is measured: a checkpoint or a baseline.
 import json
+import os
 import re
 import shlex
 from pathlib import Path
@@ -17,14 +18,17 @@ from isheep.config import JUDGED
 from isheep.config_file import check_files, load_config
 from isheep.digest import program_digest
 from isheep.hub_cache import MODEL_FILES, folder_name
+from isheep.journal import SHARED_TEXTS
 from isheep.matrix import Matrix, recipe_and_iteration
 from isheep.metric_names import check_metrics
-from isheep.records import InputError
+from isheep.project import located, shipped
+from isheep.records import InputError, file_sha256, listed_checksums
 from isheep.seeds import derive_seed
 from isheep.selection import METHODS_WITH_CLUSTERS, METHODS_WITH_PERPLEXITIES
 
 try:
-    CONFIG = load_config(config, workflow.configfiles)
+    # Those of a workflow that has this one as its module are its own.
+    CONFIG = load_config(config, [] if IN_MODULE else workflow.configfiles)
     MATRIX = Matrix(CONFIG)
     MATRIX.check()
     BENCHMARKS = MATRIX.benchmarks()
@@ -34,6 +38,11 @@ try:
 except InputError as error:
     sys.exit(f"Error: {error}")
 
+if CONFIG.runtime.shared_texts:
+    # For the jobs, which inherit it; no part of a command, since it changes no result.
+    os.environ[SHARED_TEXTS] = str(Path(CONFIG.runtime.shared_texts).absolute())
+# The programs, as commands name them.
+SCRIPTS = shlex.quote(shipped("scripts")).replace("{", "{{").replace("}", "}}")
 RESULTS = f"results/{CONFIG.experiment.name}"
 CHECKPOINT = f"{RESULTS}/{{model}}/seed{{seed}}/{{owner}}"
 BASELINE = f"{RESULTS}/baselines/{{baseline}}"
@@ -108,7 +117,16 @@ def checkpoint_weights(wildcards):
 
 
 def shipped_folder(wildcards):
-    return CONFIG.models[wildcards.model].path or "config/demo/base"
+    return CONFIG.models[wildcards.model].path or located("config/demo/base")
+
+
+def shipped_weights(wildcards):
+    """The weights of a shipped model. Where they are those that its checksums tell of, their time says nothing: a clone
+    has files as new as itself."""
+    folder = Path(shipped_folder(wildcards))
+    file, checksums = folder / "model.safetensors", folder / "SHA256SUMS"
+    known = checksums.exists() and listed_checksums(checksums).get(file.name)
+    return ancient(str(file)) if known and file.exists() and file_sha256(file) == known else str(file)
 
 
 def judge_weights(wildcards):

@@ -27,7 +27,8 @@ rule profile_data:
     message:
         "Describe the data of {wildcards.recipe}, iteration {wildcards.iteration}"
     shell:
-        "python scripts/profile_data.py --instructions {input.instructions:q} --rejected {input.rejected:q}"
+        f"python {SCRIPTS}/profile_data.py"
+        " --instructions {input.instructions:q} --rejected {input.rejected:q}"
         " --pairs {input.pairs:q} --ledger={input.ledger:q} --training-set={input.training_set:q}"
         " --profile={output.profile:q} 2> {log:q}"
 
@@ -53,7 +54,8 @@ rule make_data_table:
     message:
         "Make the table of what the data looks like"
     shell:
-        "python scripts/make_data_table.py --profiles={params.profiles:q} {params.yields}"
+        f"python {SCRIPTS}/make_data_table.py"
+        " --profiles={params.profiles:q} {params.yields}"
         " --csv={output.csv:q} --markdown={output.markdown:q} --latex={output.latex:q} 2> {log:q}"
 
 
@@ -78,7 +80,8 @@ rule list_test_items:
     message:
         "List the test items of {wildcards.benchmark}"
     shell:
-        "python scripts/list_test_items.py --kind={params.kind:q} {params.flags}"
+        f"python {SCRIPTS}/list_test_items.py"
+        " --kind={params.kind:q} {params.flags}"
         " --output={output.items_to_find:q} 2> {log:q}"
 
 
@@ -101,7 +104,8 @@ rule check_contamination:
     message:
         "Look for test items among the data of {wildcards.recipe}, iteration {wildcards.iteration}"
     shell:
-        "python scripts/check_contamination.py --training-set={input.training_set:q} --selection={input.selection:q}"
+        f"python {SCRIPTS}/check_contamination.py"
+        " --training-set={input.training_set:q} --selection={input.selection:q}"
         " --test-items {params.named:q} --report={output.report:q} 2> {log:q}"
 
 
@@ -124,5 +128,6 @@ rule make_contamination_table:
     message:
         "Make the table of overlaps between training data and test items"
     shell:
-        "python scripts/collect_contamination.py --reports={params.reports:q}"
+        f"python {SCRIPTS}/collect_contamination.py"
+        " --reports={params.reports:q}"
         " --csv={output.csv:q} --markdown={output.markdown:q} --latex={output.latex:q} 2> {log:q}"

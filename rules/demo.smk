@@ -7,7 +7,7 @@
 
 rule demo_model_shipped:
     input:
-        model=lambda wildcards: f"{shipped_folder(wildcards)}/model.safetensors",
+        model=shipped_weights,
         checksums=lambda wildcards: f"{shipped_folder(wildcards)}/SHA256SUMS",
         chat_template=chat_template_of,
     output:
@@ -26,7 +26,8 @@ rule demo_model_shipped:
     message:
         "Take the model {wildcards.model} as shipped, verified by {input.checksums}"
     shell:
-        "python scripts/provide_base.py --checksums={input.checksums:q}"
+        f"python {SCRIPTS}/provide_base.py"
+        " --checksums={input.checksums:q}"
         " {params.chat_template} --output={output.weights:q} 2> {log:q}"
 
 
@@ -44,7 +45,7 @@ rule demo_world:
     message:
         "Write the demo world's documents and tokenizer"
     shell:
-        "python scripts/build_demo_world.py --output={output.world:q} 2> {log:q}"
+        f"python {SCRIPTS}/build_demo_world.py" " --output={output.world:q} 2> {log:q}"
 
 
 rule demo_base_trained:
@@ -64,7 +65,8 @@ rule demo_base_trained:
     message:
         "Train the demo's base model from scratch, about 8 minutes on 2 cores"
     shell:
-        "python scripts/train_demo_base.py --world={input.world:q} --threads={threads:q}"
+        f"python {SCRIPTS}/train_demo_base.py"
+        " --world={input.world:q} --threads={threads:q}"
         " --output={output.folder:q} 2> {log:q}"
 
 
@@ -88,5 +90,6 @@ rule demo_base_built:
     message:
         "Take the demo's base model as it was trained from scratch"
     shell:
-        "python scripts/provide_base.py --folder={input.folder:q} {params.chat_template}"
+        f"python {SCRIPTS}/provide_base.py"
+        " --folder={input.folder:q} {params.chat_template}"
         " --output={output.weights:q} 2> {log:q}"

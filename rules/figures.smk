@@ -28,7 +28,8 @@ rule plot_sweep:
     message:
         "Draw {wildcards.figure}"
     shell:
-        "python scripts/plot_sweep.py --scores {input.scores:q} --figure={params.figure:q} --points={params.points:q}"
+        f"python {SCRIPTS}/plot_sweep.py"
+        " --scores {input.scores:q} --figure={params.figure:q} --points={params.points:q}"
         " --selections={params.selections:q}"
         " --svg={output.svg:q} --pdf={output.pdf:q} --csv={output.csv:q} 2> {log:q}"
 
@@ -55,7 +56,8 @@ rule plot_share:
     message:
         "Draw {wildcards.figure}"
     shell:
-        "python scripts/plot_share.py --figure={params.figure:q} --ledgers={params.ledgers:q}"
+        f"python {SCRIPTS}/plot_share.py"
+        " --figure={params.figure:q} --ledgers={params.ledgers:q}"
         " --svg={output.svg:q} --pdf={output.pdf:q} --csv={output.csv:q} 2> {log:q}"
 
 
@@ -86,7 +88,8 @@ rule embed_reference:
     message:
         "Embed the reference set of {wildcards.figure}"
     shell:
-        "python scripts/embed_pairs.py --checkpoint={input.weights:q} --reference={input.reference:q} {params.embedding}"
+        f"python {SCRIPTS}/embed_pairs.py"
+        " --checkpoint={input.weights:q} --reference={input.reference:q} {params.embedding}"
         " --sample={params.sample:q} --seed={params.seed:q} --threads={threads:q} --batch-size={resources.batch_size:q}"
         " --gpus={resources.gpu:q}"
         " --vectors={output.vectors:q} 2> {log:q}"
@@ -116,6 +119,7 @@ rule plot_projection:
     message:
         "Draw {wildcards.figure}"
     shell:
-        "python scripts/plot_projection.py --figure={params.figure:q} --vectors={params.vectors:q}"
+        f"python {SCRIPTS}/plot_projection.py"
+        " --figure={params.figure:q} --vectors={params.vectors:q}"
         " --reference={input.reference:q} --seed={params.seed:q}"
         " --svg={output.svg:q} --pdf={output.pdf:q} --csv={output.csv:q} 2> {log:q}"

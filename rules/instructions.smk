@@ -38,7 +38,8 @@ rule write_instructions:
     message:
         "Let {wildcards.owner} write instructions, shard {wildcards.shard}"
     shell:
-        "python scripts/write_instructions.py --checkpoint {input.weights:q} --seed-tasks={input.seed_tasks:q}"
+        f"python {SCRIPTS}/write_instructions.py"
+        " --checkpoint {input.weights:q} --seed-tasks={input.seed_tasks:q}"
         " --meta-prompt={input.meta_prompt:q} --demonstrations={params.demonstrations:q} --prompts={params.prompts:q}"
         " --engine={params.engine:q} --sampling={params.sampling:q} --seed={params.seed:q}"
         " --threads={threads:q} --batch-size={resources.batch_size:q} --gpus={resources.gpu:q}"
@@ -67,7 +68,8 @@ rule select_instructions:
     message:
         "Filter the instructions of {wildcards.owner}, shard {wildcards.shard}"
     shell:
-        "python scripts/select_instructions.py --continuations={input.continuations:q}"
+        f"python {SCRIPTS}/select_instructions.py"
+        " --continuations={input.continuations:q}"
         " --seed-tasks={input.seed_tasks:q} --demonstrations={params.demonstrations:q}"
         " --earlier {input.earlier:q} --filters={params.filters:q} --count={params.asked:q}"
         " --name={wildcards.owner:q}:{wildcards.shard}"

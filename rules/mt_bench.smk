@@ -41,7 +41,8 @@ rule answer_mt_bench:
     message:
         "Let {wildcards.owner} answer {wildcards.benchmark}"
     shell:
-        "python scripts/answer_mt_bench.py --checkpoint {input.weights:q} --questions={input.questions:q}"
+        f"python {SCRIPTS}/answer_mt_bench.py"
+        " --checkpoint {input.weights:q} --questions={input.questions:q}"
         " --model-id={params.name:q} --temperatures={params.temperatures:q} --max-tokens={params.max_tokens:q}"
         " {params.prompting} --raw-suffix={params.raw_suffix:q} --engine={params.engine:q} --seed={params.seed:q}"
         " --threads={threads:q} --batch-size={resources.batch_size:q} --gpus={resources.gpu:q} --answered-by={output.answered_by:q}"
@@ -69,7 +70,8 @@ rule take_mt_bench_answers:
     message:
         "Take the published answers of {wildcards.baseline}: {input.published}"
     shell:
-        "python scripts/answer_mt_bench.py --take={input.published:q} {params.rows}"
+        f"python {SCRIPTS}/answer_mt_bench.py"
+        " --take={input.published:q} {params.rows}"
         " --questions={input.questions:q} --answered-by={output.answered_by:q}"
         " --answers={output.answers:q} 2> {log:q}"
 
@@ -114,7 +116,8 @@ rule judge_mt_bench:
     message:
         "Judge {wildcards.subject}: {wildcards.benchmark}"
     shell:
-        "python scripts/judge_mt_bench.py --questions={input.questions:q} {params.references}"
+        f"python {SCRIPTS}/judge_mt_bench.py"
+        " --questions={input.questions:q} {params.references}"
         " --judge-prompts={input.judge_prompts:q} --answers={input.answers:q} {params.asking} {params.source}"
         " --judgments={output.judgments:q} --usage={output.usage:q} 2> {log:q}"
 
@@ -141,7 +144,8 @@ rule score_mt_bench:
     message:
         "Score {wildcards.subject}: {wildcards.benchmark}"
     shell:
-        "python scripts/score_mt_bench.py --judgments={input.judgments:q} --usage={input.usage:q}"
+        f"python {SCRIPTS}/score_mt_bench.py"
+        " --judgments={input.judgments:q} --usage={input.usage:q}"
         " --answered-by={input.answered_by:q} --benchmark={wildcards.benchmark:q}"
         " --settings={params.settings:q}"
         " --items={output.scored:q} --result={output.result:q} 2> {log:q}"

@@ -74,7 +74,8 @@ rule fetch_file:
     message:
         "Fetch {wildcards.file}"
     shell:
-        "python scripts/fetch_file.py --sources={resources.manifest:q} --file={wildcards.file:q}"
+        f"python {SCRIPTS}/fetch_file.py"
+        " --sources={resources.manifest:q} --file={wildcards.file:q}"
         " --mirror={resources.mirror:q} --output={output.file:q} 2> {log:q}"
 
 
@@ -94,5 +95,6 @@ rule fetch_hub:
     message:
         "Fetch {wildcards.repository}"
     shell:
-        "python scripts/fetch_hub.py --source={params.source:q} --lock={resources.lock:q}"
+        f"python {SCRIPTS}/fetch_hub.py"
+        " --source={params.source:q} --lock={resources.lock:q}"
         " --output={output.snapshot:q} 2> {log:q}"

@@ -38,7 +38,8 @@ rule write_programs:
     message:
         "Let {wildcards.owner} write programs: {wildcards.benchmark}"
     shell:
-        "python scripts/write_programs.py --checkpoint {input.weights:q} --problems={input.problems:q}"
+        f"python {SCRIPTS}/write_programs.py"
+        " --checkpoint {input.weights:q} --problems={input.problems:q}"
         " {params.problems} {params.sampling} {params.prompting} --engine={params.engine:q} --seed={params.seed:q}"
         " --threads={threads:q} --batch-size={resources.batch_size:q} --gpus={resources.gpu:q} --answered-by={output.answered_by:q}"
         " --samples={output.samples:q} 2> {log:q}"
@@ -65,7 +66,8 @@ rule take_programs:
     message:
         "Take the published programs of {wildcards.baseline}: {input.published}"
     shell:
-        "python scripts/write_programs.py --take={input.published:q} --problems={input.problems:q}"
+        f"python {SCRIPTS}/write_programs.py"
+        " --take={input.published:q} --problems={input.problems:q}"
         " {params.problems} --answered-by={output.answered_by:q}"
         " --samples={output.samples:q} 2> {log:q}"
 
@@ -97,7 +99,8 @@ rule run_programs:
     message:
         "Run the programs of {wildcards.subject}: {wildcards.benchmark}"
     shell:
-        "python scripts/run_programs.py --benchmark={wildcards.benchmark:q}"
+        f"python {SCRIPTS}/run_programs.py"
+        " --benchmark={wildcards.benchmark:q}"
         " --settings={params.settings:q} --samples={input.samples:q}"
         " --answered-by={input.answered_by:q}"
         " --problems={input.problems:q} {params.problems} {params.running} --threads={threads:q}"

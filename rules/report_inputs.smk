@@ -223,5 +223,12 @@ def test_item_flags(wildcards):
     source = as_flags({"source": test_item_source(wildcards)})
     if settings.kind == "programs":
         return f"{source} {problem_flags(wildcards)}"
-    hub = HUB_CACHE if settings.kind == "lm_eval" and settings.hub else None
-    return f"{source} {as_flags({'task': getattr(settings, 'task', None), 'hub-data': hub})}"
+    if settings.kind != "lm_eval":
+        return source
+    flags = {
+        "task": settings.task,
+        "hub-data": HUB_CACHE if settings.hub else None,
+        "limit": settings.limit,
+        "exclude": excluded_items(settings),
+    }
+    return f"{source} {as_flags(flags)}"

@@ -34,7 +34,8 @@ rule write_responses:
     message:
         "Let {wildcards.owner} answer its instructions, shard {wildcards.shard}"
     shell:
-        "python scripts/write_responses.py --checkpoint {input.weights:q} --instructions={input.instructions:q}"
+        f"python {SCRIPTS}/write_responses.py"
+        " --checkpoint {input.weights:q} --instructions={input.instructions:q}"
         " {params.prompting} --separator={params.separator:q}"
         " --engine={params.engine:q} --sampling={params.sampling:q} --seed={params.seed:q}"
         " --threads={threads:q} --batch-size={resources.batch_size:q} --gpus={resources.gpu:q} --responses={output.responses:q} 2> {log:q}"
@@ -58,5 +59,6 @@ rule filter_responses:
     message:
         "Apply the response rules to the pairs of {wildcards.owner}, shard {wildcards.shard}"
     shell:
-        "python scripts/filter_responses.py --instructions={input.instructions:q} --responses={input.responses:q}"
+        f"python {SCRIPTS}/filter_responses.py"
+        " --instructions={input.instructions:q} --responses={input.responses:q}"
         " --rules={params.rules:q} --pairs={output.pairs:q} 2> {log:q}"

@@ -29,7 +29,8 @@ rule cluster_pairs:
     message:
         "Cluster the pairs of {wildcards.recipe}, iteration {wildcards.iteration}"
     shell:
-        "python scripts/cluster_pairs.py --vectors {input.vectors:q} --pairs {input.pairs:q} --count={params.asked:q}"
+        f"python {SCRIPTS}/cluster_pairs.py"
+        " --vectors {input.vectors:q} --pairs {input.pairs:q} --count={params.asked:q}"
         " --clusters={params.clusters:q} --seed={params.seed:q} --threads={threads:q} --output={output.clusters:q} 2> {log:q}"
 
 
@@ -59,7 +60,8 @@ rule select_pairs:
     message:
         "Select the training set of {wildcards.recipe}, iteration {wildcards.iteration}"
     shell:
-        "python scripts/select_pairs.py --pairs {input.pairs:q} --scores {input.scores:q}"
+        f"python {SCRIPTS}/select_pairs.py"
+        " --pairs {input.pairs:q} --scores {input.scores:q}"
         " --perplexities {input.perplexities:q} --clusters {input.clusters:q} --selection={params.selection:q}"
         " --rows={params.rows:q} --count={params.asked:q} --seed={params.seed:q}"
         " --training-set={output.training_set:q} --validation-set={output.validation_set:q}"

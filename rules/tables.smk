@@ -28,7 +28,8 @@ rule collect_scores:
     message:
         "Collect the scores of all result records"
     shell:
-        "python scripts/collect_scores.py --grid={params.grid:q} --configured={params.configured:q}"
+        f"python {SCRIPTS}/collect_scores.py"
+        " --grid={params.grid:q} --configured={params.configured:q}"
         " --scores={output.scores:q} 2> {log:q}"
 
 
@@ -71,7 +72,8 @@ rule compare_iterations:
     message:
         "Test what each iteration changes: {wildcards.benchmark} in {wildcards.table}"
     shell:
-        "python scripts/compare_iterations.py --benchmark={wildcards.benchmark:q}"
+        f"python {SCRIPTS}/compare_iterations.py"
+        " --benchmark={wildcards.benchmark:q}"
         " --comparisons={params.comparisons:q} --output={output.significance:q} 2> {log:q}"
 
 
@@ -94,7 +96,7 @@ rule collect_contamination:
     message:
         "Collect the contamination of the training data in {wildcards.table}"
     shell:
-        "python scripts/collect_contamination.py --reports={params.reports:q} --csv={output.csv:q} 2> {log:q}"
+        f"python {SCRIPTS}/collect_contamination.py" " --reports={params.reports:q} --csv={output.csv:q} 2> {log:q}"
 
 
 rule make_table:
@@ -126,7 +128,8 @@ rule make_table:
     message:
         "Make the table {wildcards.table}"
     shell:
-        "python scripts/make_table.py --scores {input.scores:q} --significance {input.significance:q}"
+        f"python {SCRIPTS}/make_table.py"
+        " --scores {input.scores:q} --significance {input.significance:q}"
         " {params.contamination} {params.published} --table={params.table:q} --rows={params.rows:q}"
         " --selections={params.selections:q}"
         " --csv={output.csv:q} --markdown={output.markdown:q} --latex={output.latex:q} 2> {log:q}"
@@ -158,7 +161,8 @@ rule make_agreement_table:
     message:
         "Compare the judges in {wildcards.agreement}"
     shell:
-        "python scripts/make_agreement_table.py --agreement={params.agreement:q} --rows={params.rows:q}"
+        f"python {SCRIPTS}/make_agreement_table.py"
+        " --agreement={params.agreement:q} --rows={params.rows:q}"
         " --grid={params.grid:q} --configured={params.configured:q}"
         " --csv={output.csv:q} --markdown={output.markdown:q} --latex={output.latex:q} 2> {log:q}"
 
@@ -187,7 +191,8 @@ rule make_cases:
     message:
         "Draw the pairs of {wildcards.cases}"
     shell:
-        "python scripts/make_cases.py --cases={params.cases:q} --files={params.files:q} --seed={params.seed:q}"
+        f"python {SCRIPTS}/make_cases.py"
+        " --cases={params.cases:q} --files={params.files:q} --seed={params.seed:q}"
         " --csv={output.csv:q} --markdown={output.markdown:q} --latex={output.latex:q} 2> {log:q}"
 
 
@@ -211,5 +216,6 @@ rule check_claims:
     message:
         "Recompute the claims of the paper's text"
     shell:
-        "python scripts/check_claims.py --claims={params.claims:q} --tables {params.named:q}"
+        f"python {SCRIPTS}/check_claims.py"
+        " --claims={params.claims:q} --tables {params.named:q}"
         " --csv={output.csv:q} --markdown={output.markdown:q} --latex={output.latex:q} 2> {log:q}"

@@ -37,7 +37,8 @@ rule train_adapter:
     message:
         "Train {wildcards.recipe}, iteration {wildcards.iteration}"
     shell:
-        "python scripts/launch_training.py --layout={resources.layout:q} --gpus={resources.gpu:q} --threads={threads:q} --"
+        f"python {SCRIPTS}/launch_training.py"
+        " --layout={resources.layout:q} --gpus={resources.gpu:q} --threads={threads:q} --"
         " --weights={input.weights:q} --training-set={input.training_set:q}"
         " --validation-set={input.validation_set:q} --training={params.training:q} {params.system_prompt}"
         " --seed={params.seed:q} --micro-batch-size={resources.micro_batch_size:q}"
@@ -67,7 +68,8 @@ rule merge_adapter:
     message:
         "Merge the adapter of {wildcards.recipe}, iteration {wildcards.iteration}, into the weights it started from"
     shell:
-        "python scripts/merge_adapter.py --weights={input.weights:q} --adapter={input.adapter:q}"
+        f"python {SCRIPTS}/merge_adapter.py"
+        " --weights={input.weights:q} --adapter={input.adapter:q}"
         " --output={output.weights:q} 2> {log:q}"
 
 

@@ -16,6 +16,7 @@ from transformers import Qwen2Tokenizer
 
 from isheep import demo_texts, demo_world, program, records
 from isheep.ownership import Output
+from isheep.project import located
 
 SEED_TASKS = 175
 """As many as Self-Instruct's, which the paper uses (arXiv 2408.08072, section 3.2)."""
@@ -93,14 +94,14 @@ def train_tokenizer(texts: list[str], vocabulary: int) -> Qwen2Tokenizer:
 
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--world", default="config/demo/world.yaml", help="the world file")
-prompts = Path("config/demo/prompts")
+parser.add_argument("--world", default=located("config/demo/world.yaml"), help="the world file")
+prompts = Path(located("config/demo/prompts"))
 parser.add_argument("--prompts", type=Path, default=prompts, help="meta_prompt.txt and assessment/*.yaml")
-annotator = Path("config/annotators/demo")
+annotator = Path(located("config/annotators/demo"))
 parser.add_argument("--annotator", type=Path, default=annotator, help="AlpacaEval annotator with its prompt.txt")
-judge_prompts = Path("config/demo/mt_bench/judge_prompts.jsonl")
+judge_prompts = Path(located("config/demo/mt_bench/judge_prompts.jsonl"))
 parser.add_argument("--judge-prompts", type=Path, default=judge_prompts, help="MT-Bench's judge prompts")
-parser.add_argument("--chat-template", default="config/demo/base/chat_template.jinja")
+parser.add_argument("--chat-template", default=located("config/demo/base/chat_template.jinja"))
 parser.add_argument("--seed", type=int, default=1)
 readers = list(demo_texts.DOCUMENT_SHARES)
 parser.add_argument("--reader", choices=readers, default="base", help="which model the documents are for")

@@ -1,12 +1,20 @@
 """List the test items of a benchmark, each once, with the text in which a training set's overlap is looked for."""
 
 import argparse
+import json
 import tempfile
 from pathlib import Path
 
 from isheep import program
 from isheep.contamination import without_frame
-from isheep.lm_eval_tasks import fetched_data, find_task, load_without_download, question_of, stay_offline
+from isheep.lm_eval_tasks import (
+    fetched_data,
+    find_task,
+    kept_items,
+    load_without_download,
+    question_of,
+    stay_offline,
+)
 from isheep.ownership import Output
 from isheep.reading import once_each
 from isheep.records import InputError, write_jsonl
@@ -20,7 +28,8 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def lm_eval_items(arguments: argparse.Namespace) -> list[dict]:
-    """The documents of an lm-eval task or group, without the words that all of a task's have around them."""
+    """The documents of an lm-eval task or group that are measured, without the words that all of a task's have around
+    them."""
     if arguments.task is None:
         raise InputError("--kind lm_eval needs --task, lm-eval's name of the task; give it.")
     with tempfile.TemporaryDirectory() as caches:
@@ -29,10 +38,13 @@ def lm_eval_items(arguments: argparse.Namespace) -> list[dict]:
         with fetched_data(arguments.hub_data, {}):
             tasks = load_without_download(manager, arguments.task)
             questions = {task.task_name: [question_of(task, doc) for doc in task.eval_docs] for task in tasks}
+            kept = kept_items(tasks, arguments.exclude, arguments.limit)
+            measured = {name: set(numbers) for name, numbers in kept.items()}
     return [
         {"id": f"{name}:{number}", "text": text}
         for name, texts in questions.items()
         for number, text in enumerate(without_frame(texts))
+        if number in measured[name]
     ]
 
 
@@ -103,6 +115,8 @@ parser.add_argument(
     help="lm_eval: the files of our own tasks; alpaca_eval: reference outputs; mt_bench: questions; programs: problems",
 )
 parser.add_argument("--task", help="lm-eval's name of the task or group, for lm_eval")
+parser.add_argument("--limit", type=int, help="only the first so many of each task, for lm_eval")
+parser.add_argument("--exclude", type=json.loads, default={}, help="items to leave out, JSON: a field to its values")
 parser.add_argument("--hub-data", help="hub cache with the data sets that were fetched, for lm_eval")
 parser.add_argument("--format", choices=["humaneval", "mbpp"], help="format of the problems, for programs")
 parser.add_argument("--ids", type=int, nargs=2, help="only problems whose number lies between these two, for programs")

@@ -21,20 +21,20 @@ from isheep.table_text import Line, Sheet, add_sheet_arguments, write_sheet
 WHERE = ("model", "seed", "recipe", "iteration")
 
 SHOWN = {
-    "generated": ("pairs.generated", 1),
-    "broke a rule": ("pairs.broke_a_rule", 1),
-    "scored": ("pairs.scored", 1),
-    "kept": ("pairs.kept", 1),
-    "trained on": ("pairs.trained_on", 1),
-    "held out": ("pairs.held_out", 1),
-    "% of generated": ("pairs.kept_of_generated", 100),
-    "input %": ("texts.kept.with_input", 100),
-    "words mean": ("texts.kept.response.words_mean", 1),
-    "words median": ("texts.kept.response.words_median", 1),
-    "duplicates": ("texts.kept.instruction.repeats", 1),
-    "distinct-2": ("texts.kept.response.distinct_2", 1),
+    "generated": ("pairs.generated", 1, 0),
+    "broke a rule": ("pairs.broke_a_rule", 1, 0),
+    "scored": ("pairs.scored", 1, 0),
+    "kept": ("pairs.kept", 1, 0),
+    "trained on": ("pairs.trained_on", 1, 0),
+    "held out": ("pairs.held_out", 1, 0),
+    "% of generated": ("pairs.kept_of_generated", 100, 1),
+    "input %": ("texts.kept.with_input", 100, 1),
+    "words mean": ("texts.kept.response.words_mean", 1, 1),
+    "words median": ("texts.kept.response.words_median", 1, 1),
+    "duplicates": ("texts.kept.instruction.repeats", 1, 0),
+    "distinct-2": ("texts.kept.response.distinct_2", 1, 3),
 }
-"""Heading → where a profile has the number, and the factor it is shown with."""
+"""Heading → where a profile has the number, the factor it is shown with, and its digits behind the point."""
 
 PAPER = {"kept": "paper's kept", "words mean": "paper's words mean", "words median": "paper's words median"}
 """Headings after which the paper's number stands, under its own heading."""
@@ -110,10 +110,11 @@ def make_sheet(places: list[dict], rows: list[dict], published: dict[str, dict[s
     for where, group in groupby(both, key=lambda pair: checkpoint(pair[1])):
         group_places, group_rows = zip(*group, strict=True)
         printed = next((published[place["published"]] for place in group_places if place.get("published")), None)
-        cells = [*map(str, where), *numbers(group_rows, printed)]
+        cells = [*map(str, where), *numbers(group_rows, printed, bool(published))]
         lines.append(Line(tuple(cells), opens_group=where[0] != model))
         model = where[0]
-    headings = [text for heading in SHOWN for text in (heading, PAPER.get(heading)) if text]
+    beside = PAPER if published else {}
+    headings = [text for heading in SHOWN for text in (heading, beside.get(heading)) if text]
     return Sheet(CAPTION, ("model", "recipe", "iteration", *headings), 3, lines, notes(places, rows, published, own))
 
 
@@ -127,25 +128,26 @@ def order(row: dict, rows: list[dict]) -> int:
     return next(number for number, other in enumerate(rows) if checkpoint(other) == checkpoint(row))
 
 
-def numbers(rows: tuple[dict, ...], printed: dict[str, str] | None) -> list[str]:
-    """The cells of one line, the paper's among them."""
+def numbers(rows: tuple[dict, ...], printed: dict[str, str] | None, is_compared: bool) -> list[str]:
+    """The cells of one line, the paper's among them where the table has any."""
     cells = []
-    for heading, (key, factor) in SHOWN.items():
-        cells.append(number([row.get(key) for row in rows], factor, key))
-        if heading in PAPER:
+    for heading, (key, factor, digits) in SHOWN.items():
+        cells.append(number([row.get(key) for row in rows], factor, digits))
+        if is_compared and heading in PAPER:
             cells.append((printed or {}).get(YIELDS[heading]) or "–")
     return cells
 
 
-def number(values: list[float | None], factor: int, key: str) -> str:
-    """Mean, and the standard deviation over seeds where there are several; a dash where a seed has no number."""
+def number(values: list[float | None], factor: int, digits: int) -> str:
+    """Mean, and the standard deviation over seeds where there are several; a dash where a seed has no number. A mean of
+    counts has one digit more than they."""
     if any(value is None for value in values):
         return "–"
     scaled = [value * factor for value in values]
-    digits = 3 if key.endswith("distinct_2") else 1
     if len(scaled) > 1:
+        digits = max(digits, 1)
         return f"{statistics.fmean(scaled):.{digits}f} ± {statistics.stdev(scaled):.{digits}f}"
-    return str(scaled[0]) if isinstance(scaled[0], int) else f"{scaled[0]:.{digits}f}"
+    return f"{scaled[0]:.{digits}f}"
 
 
 def notes(places: list[dict], rows: list[dict], published: dict[str, dict[str, str]], own: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ Weights of a folder or a hub snapshot are linked, not copied; nothing but data f
 """
 
 import argparse
+import os
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from isheep import program
 from isheep.hub_cache import MODEL_FILES, snapshot_of
 from isheep.identity import require_whole, write_identity
 from isheep.ownership import Output
-from isheep.records import InputError, file_sha256, publish
+from isheep.records import InputError, file_sha256, listed_checksums, publish
 
 CHAT_TEMPLATE = "chat_template.jinja"
 NEEDED = ("config.json", "tokenizer_config.json")
@@ -36,7 +37,7 @@ def main(arguments: argparse.Namespace) -> None:
     with publish(arguments.output) as partial:
         partial.mkdir()
         for path in files:
-            (partial / path.name).symlink_to(path.resolve())
+            (partial / path.name).symlink_to(link_target(path, partial))
         if arguments.chat_template:
             (partial / CHAT_TEMPLATE).unlink(missing_ok=True)
             shutil.copy(arguments.chat_template, partial / CHAT_TEMPLATE)
@@ -44,11 +45,18 @@ def main(arguments: argparse.Namespace) -> None:
     print(f"{arguments.output}: {len(files)} files of {folder}")
 
 
+def link_target(path: Path, folder: Path) -> Path:
+    """What a link in a folder says to reach a file: its place from there where both are below the working folder, which
+    may then be moved or copied as a whole; else its full path."""
+    target, home, here = path.resolve(), folder.resolve(), Path.cwd().resolve()
+    is_inside = target.is_relative_to(here) and home.is_relative_to(here)
+    return Path(os.path.relpath(target, home)) if is_inside else target
+
+
 def verify(folder: Path, checksums: Path) -> None:
     """Raise InputError for the first file of a sha256sum list that is missing or has another content."""
-    for line in checksums.read_text().splitlines():
-        expected, name = line.split(maxsplit=1)
-        path = folder / name.lstrip("*")
+    for name, expected in listed_checksums(checksums).items():
+        path = folder / name
         if not path.is_file():
             raise InputError(f"{path}: the file is missing, though {checksums} lists it; restore it.")
         found = file_sha256(path)

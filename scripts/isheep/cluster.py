@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from snakemake.persistence import PersistenceBase
 
+from isheep.project import PROJECT
 from isheep.records import InputError
 
 if TYPE_CHECKING:  # it cannot be imported by itself: snakemake.api imports it, and it snakemake.api
@@ -44,7 +45,7 @@ KILLED_FOR_MEMORY = re.compile(r"exceeded memory limit|oom[-_ ]kill", re.IGNOREC
 
 def prepare_for_cluster(workflow: "Workflow") -> None:
     """Let Snakemake's Slurm executor find sbatch, squeue and sacct in slurm/bin, and let jobs record what they made."""
-    os.environ["PATH"] = os.pathsep.join([f"{workflow.basedir}/slurm/bin", os.environ.get("PATH", "")])
+    os.environ["PATH"] = os.pathsep.join([f"{PROJECT}/slurm/bin", os.environ.get("PATH", "")])
     if workflow.remote_exec:
         _record_in_job()
 
@@ -89,9 +90,10 @@ def _accounts() -> set[str]:
     return {line.strip().lower() for line in lines if line.strip()}
 
 
-def explain_ended_jobs() -> None:
-    """Say of every job of this run whose last attempt was ended by Slurm: which, why, its log and what to do. Nothing
-    where no job was submitted to Slurm."""
+def explain_ended_jobs() -> list[str]:
+    """Say of every job of this run whose last attempt was ended by Slurm: which, why, its log and what to do; return
+    these logs. Nothing where no job was submitted to Slurm."""
+    explained = []
     for run in SUBMITTED.glob("*"):
         if run.stat().st_mtime < STARTED:
             continue
@@ -105,6 +107,8 @@ def explain_ended_jobs() -> None:
                 happened, advice = (text.format(rule=rule, **row) for text in cause)
                 named = f"{rule} ({wildcards})" if wildcards else rule
                 print(f"Job {row['job']} of rule {named} {happened}; {advice}. Log: {row['log']}", file=sys.stderr)
+                explained.append(row["log"])
+    return explained
 
 
 def _state(row: dict, states: dict[str, str]) -> str | None:

@@ -30,8 +30,8 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
 Count = Annotated[int, Field(ge=1)]
 RESERVED_RECIPE = "base"
 RESERVED_TABLES = ("claims", "contamination", "data", "scores")
-RESERVED_MODELS = ("baselines", "figures", "logs", "tables", "test_items")
-"""Folders of an experiment's results beside those of its models."""
+RESERVED_MODELS = ("baselines", "configuration.yaml", "figures", "logs", "tables", "test_items")
+"""What an experiment's results hold beside the folders of its models."""
 RESERVED_EXPERIMENT = "fetched"
 """The folder of what was fetched, beside those of the experiments."""
 REFILL = 4
@@ -216,6 +216,9 @@ class RuntimeSettings(Settings):
     """Prompts that the transformers engine answers at once; less needs less memory."""
     threads: Count = 1
     """CPU threads of each job that runs a model."""
+    shared_texts: str | None = None
+    """A folder in which experiments share what models write: where the same checkpoint was asked for the same texts,
+    with the same settings, seed, code and versions, they are taken from there. null: each experiment writes its own."""
     micro_batch_size: Count = 1
     """Pairs per device and forward pass in training; must divide training.batch_size."""
     judge_concurrency: Count = 8

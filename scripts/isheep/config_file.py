@@ -13,6 +13,7 @@ from isheep.assessment import load_assessment_prompt
 from isheep.benchmarks import FILE_KEYS, BenchmarkSettings
 from isheep.config import Config, RecipeSettings
 from isheep.figures import FigureSettings
+from isheep.project import located, located_all
 from isheep.prompts import load_meta_prompt, load_seed_tasks
 from isheep.records import InputError
 from isheep.sources import FETCHED, load_sources
@@ -24,6 +25,8 @@ KINDS = {
     for key, union in {"benchmarks": BenchmarkSettings, "figures": FigureSettings}.items()
 }
 """The settings of each kind of what has kinds."""
+GIVEN = "the module's config"
+"""What errors call a configuration that another workflow gives to this one as its module."""
 AS_IN_YAML = {
     r"a valid tuple": "a list",
     r"a valid dictionary( or instance of \w+)?": "keys and values",
@@ -40,13 +43,13 @@ REMOVABLE = ("tables", "figures", "claims", "agreements", "cases")
 def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
     """Check a configuration as Snakemake merged it.
 
-    files: the files that it was read from, named in errors; those that they name under the key `include` are merged
-    below them, the last one on top. Raises InputError with one sentence: file, key, what was
-    found, what is allowed, and for an unknown key the nearest right spelling.
+    files: the files that it was read from, named in errors, or none where another workflow gives it to its module; the
+    files that it names under the key `include` are merged below it, the last one on top. Raises InputError with one
+    sentence: file, key, what was found, what is allowed, and for an unknown key the nearest right spelling.
     """
-    contents = _read_with_included([str(file) for file in files])
+    contents = _read_with_included([str(file) for file in files] or [GIVEN], raw)
     raw = {key: value for key, value in raw.items() if key != "include"}
-    for file in reversed([file for file in contents if file not in map(str, files)]):
+    for file in reversed([file for file in contents if file not in (*map(str, files), GIVEN)]):
         raw = _merged({key: value for key, value in contents[file].items() if key != "include"}, raw)
     raw |= {key: _without_removed(raw[key]) for key in REMOVABLE if key in raw}
     recipes = raw.get("recipes")
@@ -57,7 +60,7 @@ def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
             _check_parents(name, extends, recipes, lambda key: _file_of(key, contents))
         raw = raw | {"recipes": {name: _with_parent(name, recipes) for name in recipes}}
     try:
-        return Config.model_validate(raw)
+        return Config.model_validate(located_all(Config.model_validate(raw).model_dump()))
     except ValidationError as error:
         errors = error.errors()
         # A misspelt key is also a missing one; its own sentence has the right spelling.
@@ -71,7 +74,7 @@ def read_config(files: Sequence[str | Path]) -> Config:
     Raises InputError as load_config does; also for a file that does not exist or is not valid YAML, at which Snakemake
     gives up before any of our code runs.
     """
-    contents, raw = _read_with_included([str(file) for file in files]), {}
+    contents, raw = _read_with_included([str(file) for file in files], {}), {}
     for file in files:
         raw = _merged(raw, contents[str(file)])
     return load_config(raw, files)
@@ -151,8 +154,11 @@ def _without_removed(entries: object) -> object:
     return {name: entry for name, entry in entries.items() if entry is not None}
 
 
-def _read_with_included(files: list[str]) -> dict[str, dict]:
-    """Return the content of each file and of those that it includes, the included ones before it."""
+def _read_with_included(files: list[str], given: dict) -> dict[str, dict]:
+    """Return the content of each file and of those that it includes, the included ones before it.
+
+    given: the content of the configuration that no file holds.
+    """
     contents: dict[str, dict] = {}
 
     def read(file: str, *including: str) -> None:
@@ -161,16 +167,16 @@ def _read_with_included(files: list[str]) -> dict[str, dict]:
             raise InputError(
                 f"{named_in}: include: the files {' → '.join([*including, file])} include each other; leave one out."
             )
-        if not Path(file).is_file():
+        if file != GIVEN and not Path(file).is_file():
             where = f"{named_in}: include: the" if named_in else "the configuration"
             raise InputError(f"{where} file {file} does not exist{nearest_file(file)}; correct the path.")
-        content = read_yaml(file) or {}
+        content = given if file == GIVEN else read_yaml(file) or {}
         if not isinstance(content, dict):
             raise InputError(f"{file}: found a {type(content).__name__}, but a configuration is keys and values.")
         included = content.get("include", [])
         if not isinstance(included, list) or not all(isinstance(name, str) for name in included):
             raise InputError(f"{file}: include: found {included!r}, but it must be a list of configuration files.")
-        for name in included:
+        for name in map(located, included):
             if name not in contents:
                 read(name, *including, file)
         contents[file] = content

@@ -12,6 +12,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from isheep.project import PROJECT
 from isheep.records import write_json
 
 PACKAGE = Path(__file__).parent
@@ -22,9 +23,9 @@ KNOWN = PACKAGE / "__pycache__" / "digests.json"
 def program_digest(program: str | Path) -> str:
     """Return 12 hexadecimal digits that change when the program, or a library module it imports, would act differently.
 
-    program: path of a Python file. Raises FileNotFoundError where it does not exist.
+    program: path of a Python file, relative to the project. Raises FileNotFoundError where it does not exist.
     """
-    pending, sources, known = [Path(program)], {}, len(_known())
+    pending, sources, known = [PROJECT / program], {}, len(_known())
     while pending:
         path = pending.pop()
         if path not in sources:

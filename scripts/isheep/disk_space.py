@@ -1,4 +1,4 @@
-"""A full disk, said in one sentence: which one, how much is free, and what to do."""
+"""A disk that takes nothing, since it is full or read-only, said in one sentence: which one, and what to do."""
 
 import errno
 import os
@@ -6,6 +6,8 @@ import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+
+from isheep.records import InputError
 
 CODES = {errno.ENOSPC, errno.EDQUOT}
 TEXTS = (
@@ -46,6 +48,18 @@ def explain_full_disk(*paths: str) -> None:
     there = [Path(path) for path in paths if os.path.exists(path)]
     if any(shutil.disk_usage(path).free < TOO_LITTLE for path in there):
         print(f"Error: {full_disk(there)}", file=sys.stderr)
+
+
+def refuse_read_only(*folders: str) -> None:
+    """Raise InputError for the first folder, or where it is not there the one that it would be made in, that this user
+    cannot write in: Snakemake says so by a traceback, or only when the first job begins."""
+    for folder in map(Path, folders):
+        there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+        if not os.access(there, os.W_OK | os.X_OK, effective_ids=True):
+            raise InputError(
+                f"{there} cannot be written in, by its permissions or since its disk is mounted read-only, but the run "
+                f"has to write {folder}; run in a folder of yours, or name one by --directory."
+            )
 
 
 def _mount_point(path: Path) -> Path:

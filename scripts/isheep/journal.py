@@ -19,10 +19,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TextIO, TypeVar
 
+from isheep.digest import program_digest
 from isheep.engine import Completer, Completion, Request, TokenLogprob, require_unique_ids
 from isheep.ownership import CLAIM, WRITER, is_over, open_alone, remove_claim
+from isheep.provenance import ENGINE_PACKAGES, installed_versions
 from isheep.recorded import MARKS, outputs_in
-from isheep.records import PARTIAL, InputError, remove
+from isheep.records import PARTIAL, InputError, iterate_jsonl, remove, write_jsonl
 
 if TYPE_CHECKING:
     from isheep.earlier_texts import EarlierTexts
@@ -32,6 +34,8 @@ Row = TypeVar("Row")
 FINISHED = ".finished"
 EARLIER = ".earlier"
 """How the name of an output ends that was put aside (isheep.earlier_texts)."""
+SHARED_TEXTS = "ISHEEP_SHARED_TEXTS"
+"""The environment variable with the folder of texts that experiments share; the workflow sets it for its jobs."""
 LEFTOVER = re.compile(
     rf"\.(?P<output>.+?)({re.escape(FINISHED)}|{re.escape(EARLIER)}|{re.escape(CLAIM)}|\.(?P<writer>{WRITER.pattern}){re.escape(PARTIAL)})"
 )
@@ -199,10 +203,11 @@ def completed(
 ) -> Iterator[Iterator[Completion]]:
     """Complete all requests, and give their completions in the order of `requests`, each read from the journal then.
 
-    The engine is asked only for those not in the journal. Requests that are equal but for their ids have one text, and
-    are asked once. check: called with each text once, those in the journal first; what it raises ends the work, and the
-    texts stay in the journal. earlier: texts of an output that was put aside, which are taken into the journal; their
-    keys cover more than the journal's own. Raises InputError as `Engine.complete` and `AppendedLines.read_rows` do.
+    The engine is asked only for those that are neither in the journal, nor in `earlier`, nor in the file of
+    `shared_texts`. Requests that are equal but for their ids have one text, and are asked once. check: called with each
+    text once, those in the journal first; what it raises ends the work, and the texts stay in the journal. earlier:
+    texts of an output that was put aside, which are taken into the journal; their keys cover more than the journal's
+    own. Raises InputError as `Engine.complete` and `AppendedLines.read_rows` do.
     """
     require_unique_ids(requests)
     key_of_request = earlier.key if earlier else request_key
@@ -213,6 +218,9 @@ def completed(
         for key, completion in earlier.found() if earlier else ():
             if key in wanted and key not in starts:
                 starts[key] = journal.append(key, completion)
+        shared = shared_texts(engine.identity, keys)
+        if shared and shared.exists():
+            starts |= {row["key"]: journal.append_row(row) for row in iterate_jsonl(shared) if row["key"] not in starts}
         missing = {key: request for key, request in zip(keys, requests, strict=True) if key not in starts}
         print(f"journal: {len(missing)} to write, {len(requests) - len(missing)} reused", file=sys.stderr)
         for key, request in zip(keys, requests, strict=True) if check else ():
@@ -224,7 +232,25 @@ def completed(
             starts[key] = journal.append(key, completion)
             if check:
                 check(completion)
+        if shared and not shared.exists():
+            write_jsonl(shared, (journal.read_row(starts[key]) for key in dict.fromkeys(keys)))
         yield (journal.find(starts[key], request.id) for key, request in zip(keys, requests, strict=True))
+
+
+def shared_texts(identity: dict, keys: Sequence[str]) -> Path | None:
+    """The file, in the folder that the environment variable SHARED_TEXTS names, for the texts of these requests; None
+    where it names none, or where no checkpoint of ours is asked: what is behind an API's name may change.
+
+    Its name is a digest of all that the texts depend on: the requests, the running program with the library modules
+    that it imports, and the versions of the packages that write.
+    """
+    folder = os.environ.get(SHARED_TEXTS)
+    if not folder or "checkpoint" not in identity:
+        return None
+    code = program_digest(Path(sys.argv[0]).absolute())
+    content = [sorted(set(keys)), code, installed_versions(ENGINE_PACKAGES)]
+    name = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return Path(folder, name[:2], f"{name}.jsonl")
 
 
 def to_row(completion: Completion) -> dict:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from isheep.hub_cache import HOW_TO_FETCH, snapshot_of
+from isheep.project import located_all
 from isheep.records import InputError
 from isheep.seeds import derive_seed
 
@@ -167,7 +168,7 @@ def fetched_data(cache: str | None, found: dict[str, str]) -> Iterator[None]:
             snapshot = snapshot_of(cache, path)
             found[path] = snapshot.name
             path = str(snapshot)
-        return load(path, *arguments, **keywords)
+        return load(path, *arguments, **located_all(keywords))
 
     datasets.load_dataset = load_fetched
     try:

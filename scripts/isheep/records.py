@@ -105,6 +105,12 @@ def file_sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def listed_checksums(path: str | Path) -> dict[str, str]:
+    """Return the sha256 of each file that a list of sha256sum names."""
+    lines = (line.split(maxsplit=1) for line in read_text(path).splitlines())
+    return {name.lstrip("*"): sha256 for sha256, name in lines}
+
+
 def files_read(paths: Iterable[str | Path | None]) -> dict[str, str]:
     """Return the sha256 of each file that is given, as records name what they were made from."""
     return {str(path): file_sha256(path) for path in paths if path is not None}

@@ -164,9 +164,9 @@ def listed(tmp_path: Path, *flags: str) -> list[dict]:
 
 @pytest.fixture
 def items_of_task(tmp_path):
-    """The items of a task that compares likelihoods: `items_of_task(name, yaml, docs)`."""
+    """The items of a task that compares likelihoods: `items_of_task(name, yaml, docs)`, and flags."""
 
-    def items(name: str, yaml: str, docs: list[dict]) -> list[dict]:
+    def items(name: str, yaml: str, docs: list[dict], *flags: str) -> list[dict]:
         write_jsonl(tmp_path / "docs.jsonl", docs)
         task = tmp_path / f"{name}.yaml"
         data = f"dataset_path: json\ndataset_kwargs: {{data_files: {{test: {tmp_path / 'docs.jsonl'}}}}}\n"
@@ -175,7 +175,7 @@ def items_of_task(tmp_path):
         output = tmp_path / "listed.jsonl"
         command = [sys.executable, str(ROOT / "scripts/list_test_items.py"), "--kind", "lm_eval", "--task", name]
         done = subprocess.run(
-            [*command, "--source", str(task), "--output", str(output)], capture_output=True, text=True
+            [*command, "--source", str(task), "--output", str(output), *flags], capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
         return read_jsonl(output)
@@ -191,6 +191,13 @@ def test_items_of_a_task_are_its_documents_without_worked_examples_and_frame(ite
         {"id": "places:1", "text": "Rome?"},
         {"id": "places:2", "text": "Bonn?"},
     ]
+
+
+def test_only_items_that_are_measured_are_looked_for(items_of_task):
+    docs = [{"asked": f"Where is {town}?", "label": 0, "town": town} for town in ("Paris", "Rome", "Bonn", "Oslo")]
+    yaml = 'doc_to_text: "Q: {{asked}}"\ndoc_to_choice: ["here", "there"]\ndoc_to_target: label\n'
+    items = items_of_task("some", yaml, docs, "--limit=2", '--exclude={"town": ["Paris"]}')
+    assert items == [{"id": "some:1", "text": "Rome?"}, {"id": "some:2", "text": "Bonn?"}]
 
 
 def test_an_item_of_several_beginnings_is_their_whole_sentences(items_of_task):

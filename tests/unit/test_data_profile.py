@@ -191,13 +191,13 @@ def tabled(iteration, tmp_path):
     """A function: make the table of profiles, each a place and changes to the made iteration's profile."""
     made = profile(iteration, tmp_path / "data.json")
 
-    def tabulate(*places: tuple[dict, dict], yields: str = "config/published/yields.csv") -> Path:
+    def tabulate(*places: tuple[dict, dict], yields: str | None = "config/published/yields.csv") -> Path:
         listed = []
         for number, (place, changes) in enumerate(places):
             path = tmp_path / f"profile{number}.json"
             path.write_text(json.dumps(made | changes))
             listed.append({"model": "Qwen_72B", "recipe": "one_base", "iteration": 1} | place | {"path": str(path)})
-        flags = ["--profiles", json.dumps(listed), "--yields", str(ROOT / yields)]
+        flags = ["--profiles", json.dumps(listed), *(["--yields", str(ROOT / yields)] if yields else [])]
         flags += [
             part for kind in ("csv", "markdown", "latex") for part in (f"--{kind}", str(tmp_path / f"table.{kind}"))
         ]
@@ -231,6 +231,14 @@ def test_the_table_has_mean_and_deviation_over_seeds_and_the_csv_a_row_for_each(
     ]
     assert [row["pairs.rules.empty"] for row in rows] == ["0", "0", "2"]
     assert [row["pairs.scored"] for row in rows] == ["3", "3", ""]
+
+
+def test_without_published_yields_there_are_no_columns_for_them(tabled):
+    whole_median = {"texts": {"kept": {"with_input": 1, "response": {"words_median": 6, "words_mean": 6.0}}}}
+    markdown = (tabled(({"seed": 1}, whole_median), yields=None) / "table.markdown").read_text()
+    assert "paper" not in markdown
+    assert "| words mean | words median |" in markdown
+    assert "| 6.0 | 6.0 |" in markdown, "a number is written in one way, whole or not"
 
 
 def test_an_unknown_published_row_is_one_sentence(tabled):

@@ -5,14 +5,16 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from argparse import ArgumentParser
+from pathlib import Path
 
 import pytest
 
 from isheep import program
-from isheep.disk_space import explain_full_disk, is_of_full_disk
+from isheep.disk_space import explain_full_disk, is_of_full_disk, refuse_read_only
 from isheep.ownership import Output
-from isheep.records import write_jsonl
+from isheep.records import InputError, write_jsonl
 
 SENTENCE = "is full, or your quota of it is used up"
 
@@ -103,3 +105,37 @@ def test_a_failed_run_says_it_only_where_there_is_no_space(tmp_path, monkeypatch
     monkeypatch.setattr(os, "statvfs", lambda path: usage)
     explain_full_disk(str(tmp_path))
     assert "0.0 MiB of 3.9 are free" in capsys.readouterr().err
+
+
+@pytest.fixture
+def nobody():
+    """Makes this process one of a user with no rights but everybody's, where it is one that may write anywhere."""
+    if os.geteuid():
+        yield
+    else:
+        os.seteuid(65534)
+        yield
+        os.seteuid(0)
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that everybody can reach and write in."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+        Path(name).chmod(0o777)
+
+
+def test_a_folder_that_is_read_only_is_named_before_the_first_job(open_folder, nobody):
+    (open_folder / "results").mkdir()
+    refuse_read_only(str(open_folder / "results/mine/later"))
+    (open_folder / "results").chmod(0o555)
+    with pytest.raises(InputError, match=f"^{open_folder}/results cannot be written in, .*results/mine/later"):
+        refuse_read_only(str(open_folder / "results/mine/later"))
+
+
+def test_a_folder_is_refused_by_its_own_name_where_it_is_there(open_folder, nobody):
+    (open_folder / ".snakemake").mkdir(mode=0o555)
+    with pytest.raises(InputError, match=f"^{open_folder}/.snakemake cannot be written in"):
+        refuse_read_only(str(open_folder / ".snakemake"))

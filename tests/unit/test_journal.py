@@ -8,7 +8,7 @@ import pytest
 from snakemake.persistence.file import FilePersistence
 
 from isheep.engine import Completion, EngineSettings, Request, Sampling, TokenLogprob, open_engine
-from isheep.journal import Journal, complete_with_journal, completed, remove_leftovers, request_key
+from isheep.journal import SHARED_TEXTS, Journal, complete_with_journal, completed, remove_leftovers, request_key
 from isheep.ownership import this_writer
 from isheep.records import InputError, unfinished_folder
 
@@ -63,6 +63,47 @@ def test_equal_requests_are_asked_once_and_all_answered(engine, tmp_path):
     done = complete_with_journal(engine, twins, tmp_path)
     assert len(engine.asked) == 1
     assert [(completion.id, completion.text) for completion in done] == [("a", "Rome 1"), ("b", "Rome 1")]
+
+
+@pytest.fixture
+def shared(tmp_path, monkeypatch):
+    """The folder of texts that experiments share."""
+    monkeypatch.setenv(SHARED_TEXTS, str(tmp_path / "shared"))
+    return tmp_path / "shared"
+
+
+def test_a_second_experiment_takes_the_texts_that_the_first_has_asked_for(engine, tmp_path, shared):
+    first = complete_with_journal(engine, requests(4), tmp_path / "one")
+    engine.asked.clear()
+    assert complete_with_journal(engine, requests(4), tmp_path / "two") == first
+    assert engine.asked == []
+    assert Journal(tmp_path / "two").path.read_bytes() == Journal(tmp_path / "one").path.read_bytes()
+
+
+def test_texts_of_other_requests_checkpoints_versions_or_programs_are_not_taken(engine, tmp_path, shared, monkeypatch):
+    complete_with_journal(engine, requests(4), tmp_path / "one")
+    files = set(shared.rglob("*.jsonl"))
+    engine.asked.clear()
+    complete_with_journal(engine, requests(3), tmp_path / "fewer")
+    monkeypatch.setitem(engine.identity, "checkpoint", "another")
+    complete_with_journal(engine, requests(4), tmp_path / "checkpoint")
+    monkeypatch.undo()
+    monkeypatch.setenv(SHARED_TEXTS, str(shared))
+    monkeypatch.setattr("isheep.journal.installed_versions", lambda names: {"torch": "0"})
+    complete_with_journal(engine, requests(4), tmp_path / "version")
+    monkeypatch.setattr("sys.argv", [str(Path(tmp_path, "program.py"))])
+    Path(tmp_path, "program.py").write_text("from isheep import journal")
+    complete_with_journal(engine, requests(4), tmp_path / "program")
+    assert len(engine.asked) == 3 + 4 + 4 + 4
+    assert len(set(shared.rglob("*.jsonl")) - files) == 4
+
+
+def test_nothing_is_shared_of_an_api_or_where_no_folder_is_named(engine, tmp_path, shared, monkeypatch):
+    monkeypatch.delitem(engine.identity, "checkpoint")
+    complete_with_journal(engine, requests(2), tmp_path / "api")
+    monkeypatch.undo()
+    complete_with_journal(engine, requests(2), tmp_path / "own")
+    assert not shared.exists()
 
 
 @pytest.mark.parametrize("torn", ['{"key": "x", "te', '{"key": "x", "text": "whole but for its newline"}', "\0\0\0"])

@@ -1,0 +1,35 @@
+"""The configuration that results were made with, kept beside them: whole, with every default, and without secrets."""
+
+import re
+from pathlib import Path
+
+import yaml
+
+from isheep.config import Config
+from isheep.records import publish
+
+CONFIGURATION = "configuration.yaml"
+HEADING = """\
+# The configuration of the last run that made anything of these results, with every default: itself a --configfile.
+# Written by the workflow; what each result was made with stands in its own record.
+"""
+PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
+"""User and password in an address. Keys of APIs are never part of a configuration, which names their variable."""
+
+
+def keep_configuration(config: Config, folder: str | Path) -> None:
+    """Write the configuration into the folder of its results. No rule makes this file or reads it."""
+    content = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+    with publish(Path(folder, CONFIGURATION)) as partial:
+        partial.write_text(HEADING + PASSWORD.sub("", content), encoding="utf-8")
+
+
+def say_where_results_are(folder: str | Path) -> None:
+    """Say, after a run that has succeeded, where an experiment's scores are."""
+    scores = Path(folder, "tables", "scores.csv")
+    if scores.exists():
+        print(
+            f"Every score: {scores}, and with all that it was made from in "
+            f"{folder}/<model>/seed<s>/<checkpoint>/benchmarks/<benchmark>/result.json. "
+            f"Tables: {folder}/tables. Configuration: {folder}/{CONFIGURATION}."
+        )
