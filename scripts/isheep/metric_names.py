@@ -67,7 +67,7 @@ def _asked(matrix: Matrix) -> Iterator[tuple[str, str, str]]:
             for metric in dict.fromkeys(metric_of(column, row) for row in matrix.rows(table)):
                 yield f"tables.{name}.columns", column.benchmark, metric
     for name, figure in matrix.config.figures.items():
-        for panel in figure.panels if figure.kind == "sweep" else ():
+        for panel in figure.panels if figure.kind in KINDS_WITH_SCORES else ():
             yield f"figures.{name}.panels", panel.benchmark, panel.metric
 
 
