@@ -33,6 +33,10 @@ AS_IN_YAML = {
     r"a valid boolean(, unable to interpret input)?": "true or false",
 }
 """What the checker calls by its name in Python, and YAML by another."""
+DEFAULTS = "config/defaults.yaml"
+"""Included below a configuration that declares no benchmarks: what any model can be measured by and shown in."""
+TAKING_PART = ("models", "recipes")
+"""Sections whose entries take part where the experiment names none of them."""
 REMOVABLE = ("tables", "figures", "claims", "agreements", "cases")
 """Sections in which a null removes an entry that another configuration file has."""
 
@@ -41,13 +45,19 @@ def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
     """Check a configuration as Snakemake merged it.
 
     files: the files that it was read from, named in errors; those that they name under the key `include` are merged
-    below them, the last one on top. Raises InputError with one sentence: file, key, what was
-    found, what is allowed, and for an unknown key the nearest right spelling.
+    below them, the last one on top. Where none of them declares benchmarks, DEFAULTS is included too; where the
+    experiment names no models or recipes, those that `files` declare take part, save models that judge. Raises
+    InputError with one sentence: file, key, what was found, what is allowed, and for an unknown key the nearest right
+    spelling.
     """
     contents = _read_with_included([str(file) for file in files])
+    if not any("benchmarks" in content for content in (raw, *contents.values())):
+        contents = _read_with_included([DEFAULTS]) | contents
     raw = {key: value for key, value in raw.items() if key != "include"}
+    declared = {key: list(raw[key]) if isinstance(raw.get(key), dict) else [] for key in TAKING_PART}
     for file in reversed([file for file in contents if file not in map(str, files)]):
         raw = _merged({key: value for key, value in contents[file].items() if key != "include"}, raw)
+    raw = _with_taking_part(raw, declared)
     raw |= {key: _without_removed(raw[key]) for key in REMOVABLE if key in raw}
     recipes = raw.get("recipes")
     extends = {}
@@ -143,6 +153,20 @@ def _benchmark_files(config: Config, benchmarks: Sequence[str]) -> dict[str, str
 def config_schema() -> dict:
     """Return the configuration's JSON schema, with each key's description and default, for editors."""
     return Config.model_json_schema()
+
+
+def _with_taking_part(raw: dict, declared: dict[str, list[str]]) -> dict:
+    """Name in the experiment what takes part, where no file of the configuration does.
+
+    declared: of TAKING_PART, the names that the configuration's own files declare, not those that they include.
+    """
+    experiment, judges = raw.get("experiment"), raw.get("judges")
+    if not isinstance(experiment, dict):
+        return raw
+    listed_judges = judges.values() if isinstance(judges, dict) else ()
+    judging = [judge.get("model") for judge in listed_judges if isinstance(judge, dict)]
+    models = [name for name in declared["models"] if name not in judging]
+    return raw | {"experiment": declared | {"models": models} | experiment}
 
 
 def _without_removed(entries: object) -> object:
