@@ -69,6 +69,11 @@ def generation_gpus(model):
     return hardware.generation_gpus(HARDWARE, model, model_size(model), engine.kind, engine.dtype)
 
 
+def memory_of_writing(model, attempt=1):
+    size, gpus, dtype = model_size(model), generation_gpus(model), CONFIG.engine.dtype
+    return hardware.generation_memory_mib(HARDWARE, model, size, gpus, attempt, dtype)
+
+
 def own_model(wildcards):
     """The model whose weights a job runs: a checkpoint's own."""
     return wildcards.get("model") or wildcards.subject.split("/")[0]
@@ -80,7 +85,7 @@ def generation_gpu(wildcards):
 
 def generation_mem_mb(wildcards, attempt):
     model = own_model(wildcards)
-    return hardware.generation_memory_mib(HARDWARE, model, model_size(model), generation_gpus(model), attempt)
+    return memory_of_writing(model, attempt)
 
 
 def generation_runtime(requests):
@@ -167,7 +172,7 @@ def judge_gpu(wildcards):
 
 def judge_mem_mb(wildcards, attempt):
     model, size, gpus = judge_size(wildcards)
-    return hardware.generation_memory_mib(HARDWARE, model, size, gpus, attempt)
+    return hardware.generation_memory_mib(HARDWARE, model, size, gpus, attempt, CONFIG.engine.dtype)
 
 
 def judge_runtime(wildcards, attempt):
@@ -178,8 +183,7 @@ def judge_runtime(wildcards, attempt):
 # A model that fits on no machine is refused before anything starts.
 try:
     for name in MODELS:
-        gpus = generation_gpus(name)
-        hardware.generation_memory_mib(HARDWARE, name, model_size(name), gpus)
+        memory_of_writing(name)
     for name in CONFIG.experiment.models:
         for recipe in MATRIX.recipes(name):
             settings, size, layout = training_by(name, recipe)

@@ -143,11 +143,12 @@ def training_bytes(training: TrainingSettings) -> float:
 
 
 def generation_memory_mib(
-    hardware: HardwareSettings, model: str, parameters: float, gpus: int, attempt: int = 1
+    hardware: HardwareSettings, model: str, parameters: float, gpus: int, attempt: int = 1, dtype: str = "float32"
 ) -> int:
-    """Main memory that a job needs in which a model writes: weights pass through it; on a CPU they stay, in float32."""
+    """Main memory that a job needs in which a model writes: weights pass through it; on a CPU they stay, as `dtype`,
+    which is that of the engine's settings."""
     if not gpus:
-        return _memory_mib(hardware, model, weights_gib(parameters, "float32"), 1, attempt)
+        return _memory_mib(hardware, model, weights_gib(parameters, dtype), 1, attempt)
     return _memory_mib(hardware, model, weights_gib(parameters), 1 + gpus, attempt)
 
 
