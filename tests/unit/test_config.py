@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from isheep.config_file import check_files, config_schema, load_config
+from isheep.machine import left_out
 from isheep.records import InputError
 
 DEMO = Path("config/config.yaml")
@@ -432,3 +433,14 @@ def test_recipes_of_included_files_take_part_only_where_they_are_named(tmp_path)
     config = loaded(above_paper, tmp_path)
     assert len(config.experiment.models) == 7
     assert config.experiment.recipes == ("one_base",)
+
+
+def test_what_a_configuration_leaves_out_of_hardware_stays_left_out(tmp_path):
+    assert left_out(loaded(LINES, tmp_path).hardware) == ["gpus_per_node", "gpu_memory_gib", "node_memory_gib"]
+    given = LINES | {"hardware": {"gpus_per_node": 8, "node_memory_gib": None}}
+    assert left_out(loaded(given, tmp_path).hardware) == ["gpu_memory_gib"]
+
+
+@pytest.mark.parametrize("file", ["config/config.yaml", "config/demo_matrix.yaml", "config/paper.yaml"])
+def test_shipped_configurations_are_planned_alike_on_every_machine(file):
+    assert left_out(load_config(yaml.safe_load(Path(file).read_text()), [file]).hardware) == []

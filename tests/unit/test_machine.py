@@ -121,6 +121,8 @@ def test_what_is_configured_counts_null_and_0_too():
     given = HardwareSettings(gpus_per_node=1)
     assert left_out(given) == ["gpu_memory_gib", "node_memory_gib"]
     assert with_detected(given, machine).gpu_memory_gib == 80
+    used = with_detected(HardwareSettings(cpus_per_gpu=7, program_memory_gib=20), machine)
+    assert (used.cpus_per_gpu, used.program_memory_gib) == (7, 20)
 
 
 def test_a_small_machine_is_not_too_small_for_a_small_model():
