@@ -83,6 +83,13 @@ def test_a_missing_chat_template_is_told_before_any_job(workspace):
     assert not (workspace.folder / "results").exists()
 
 
+@pytest.mark.parametrize(("keys", "flag"), [("", "--chats-as=mine "), ("experiment: {recipes: []}", "--chats-as= ")])
+def test_of_a_model_to_fetch_the_job_that_takes_it_over_asks_for_a_template_if_it_is_trained(workspace, keys, flag):
+    with on_top(workspace, f"models: {{mine: {{source: hub, path: null, repository: owner/name}}}}\n{keys}"):
+        plan = workspace.snakemake("-n", "--printshellcmds", "results/mine/mine/weights").stdout
+    assert flag in plan
+
+
 def test_that_of_a_fetched_model_is_told_too(workspace):
     home = workspace.folder / "results/fetched/hub/models--owner--name"
     shutil.copytree(ROOT / "tests/paper_small/model", home / "snapshots" / COMMIT)
