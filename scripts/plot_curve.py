@@ -81,7 +81,7 @@ def draw_curve(numbers: pandas.DataFrame, figure: CurveFigure) -> Figure:
             axes.text(0.5, 0.5, "no score", ha="center", transform=axes.transAxes)
     rows = panels[0].get_subplotspec().get_gridspec().nrows
     drawing.set_figheight(drawing.get_figheight() + rows * extra)
-    finish(drawing, lines, names, figure.caption, notes_on_points(numbers))
+    finish(drawing, lines, names, figure.caption, [*notes_on_points(numbers), *figure.notes])
     return drawing
 
 

@@ -125,6 +125,8 @@ class CurveFigure(Settings):
     figure has at most 6."""
     panels: Annotated[tuple[PanelSettings, ...], Field(min_length=1), AfterValidator(each_once_by("label"))]
     """The metrics, a panel each, row by row."""
+    notes: tuple[str, ...] = ()
+    """Sentences that stand behind the caption."""
 
 
 FigureSettings = Annotated[SweepFigure | CurveFigure | ShareFigure | ProjectionFigure, Field(discriminator="kind")]

@@ -13,7 +13,6 @@ import yaml
 
 from isheep.benchmarks import LmEvalSettings, metrics_of
 from isheep.figures import KINDS_WITH_SCORES
-from isheep.figures import KINDS_WITH_SCORES
 from isheep.matrix import Matrix
 from isheep.mt_bench import TURNS, MtBenchSettings, load_questions, metric_groups
 from isheep.records import InputError
