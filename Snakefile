@@ -108,6 +108,7 @@ localrules:
     make_contamination_table,
     check_claims,
     plot_sweep,
+    plot_curve,
     plot_share,
     plot_projection,
 

@@ -14,10 +14,11 @@ import shlex
 from pathlib import Path
 
 from isheep.alpaca import annotator_files
+from isheep.base_models import require_base_model, require_chat_template
 from isheep.config import JUDGED
 from isheep.config_file import check_files, load_config
 from isheep.digest import program_digest
-from isheep.hub_cache import MODEL_FILES, folder_name
+from isheep.hub_cache import MODEL_FILES, fetched_commit, folder_name, snapshot_of
 from isheep.journal import SHARED_TEXTS
 from isheep.matrix import Matrix, recipe_and_iteration
 from isheep.metric_names import check_metrics
@@ -62,6 +63,10 @@ def any_of(names):
 
 # The models of the experiment, and those that judge.
 MODELS = list(dict.fromkeys([*CONFIG.experiment.models, *MATRIX.judging_models()]))
+
+
+# Of them, those that are spoken to by a chat template.
+CHATTING_MODELS = MATRIX.chatting_models()
 
 
 RECIPES = list(dict.fromkeys(recipe for model in CONFIG.experiment.models for recipe in MATRIX.recipes(model)))
@@ -205,6 +210,15 @@ def files_of_model_folder(wildcards):
     """The files that a model of source `folder` is made of."""
     folder = Path(CONFIG.models[wildcards.model].path)
     return sorted({str(file) for pattern in MODEL_FILES for file in folder.glob(pattern)})
+
+
+def folder_of_base(name):
+    """The folder that holds a base model before any job; None where it has yet to be fetched or built."""
+    model = CONFIG.models[name]
+    if model.source == "hub":
+        fetched = fetched_commit(Path(HUB_CACHE) / folder_name(model.repository, "model"))
+        return snapshot_of(HUB_CACHE, model.repository, "model") if fetched else None
+    return Path(model.path) if model.path else None
 
 
 def chat_template_flag(wildcards):

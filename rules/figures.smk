@@ -34,6 +34,33 @@ rule plot_sweep:
         " --svg={output.svg:q} --pdf={output.pdf:q} --csv={output.csv:q} 2> {log:q}"
 
 
+rule plot_curve:
+    input:
+        scores=f"{RESULTS}/tables/{{figure}}/scores.csv",
+    output:
+        svg=f"{RESULTS}/figures/{{figure}}.svg",
+        pdf=f"{RESULTS}/figures/{{figure}}.pdf",
+        csv=f"{RESULTS}/figures/{{figure}}.csv",
+    log:
+        f"{RESULTS}/logs/{{figure}}.log",
+    benchmark:
+        f"{RESULTS}/logs/{{figure}}.benchmark.tsv"
+    wildcard_constraints:
+        figure=any_of(FIGURES["curve"]),
+    conda:
+        "../envs/tables.yaml"
+    params:
+        code=program_digest("scripts/plot_curve.py"),
+        figure=figure_settings,
+        points=lambda wildcards: json.dumps(MATRIX.curve_points(wildcards.figure)),
+    message:
+        "Draw {wildcards.figure}"
+    shell:
+        f"python {SCRIPTS}/plot_curve.py"
+        " --scores={input.scores:q} --figure={params.figure:q} --points={params.points:q}"
+        " --svg={output.svg:q} --pdf={output.pdf:q} --csv={output.csv:q} 2> {log:q}"
+
+
 rule plot_share:
     input:
         ledgers=lambda wildcards: [ledger["path"] for ledger in ledgers_of_figure(wildcards)],

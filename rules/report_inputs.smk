@@ -4,7 +4,7 @@
 GRID = MATRIX.grid(RESULTS, MATRIX.needed_by_all())
 FIGURES = {
     kind: [name for name, figure in CONFIG.figures.items() if figure.kind == kind]
-    for kind in ("sweep", "share", "projection")
+    for kind in ("sweep", "curve", "share", "projection")
 }
 # The declared tables, and those that every experiment has where it has what they are about.
 TABLES = [*CONFIG.tables, *CONFIG.agreements, *CONFIG.cases, *(["claims"] if CONFIG.claims else [])]
@@ -41,7 +41,7 @@ def profiles_of_trained():
 def grid_of(wildcards):
     """The result records of one table or figure."""
     name = wildcards.part
-    needed = MATRIX.needed_by_table(name) if name in CONFIG.tables else MATRIX.needed_by_sweep(name)
+    needed = MATRIX.needed_by_table(name) if name in CONFIG.tables else MATRIX.needed_by_figure(name)
     return MATRIX.grid(RESULTS, needed)
 
 

@@ -43,7 +43,7 @@ use rule collect_scores as collect_scores_of_table with:
     benchmark:
         f"{RESULTS}/logs/{{part}}.scores.benchmark.tsv"
     wildcard_constraints:
-        part=any_of([*CONFIG.tables, *FIGURES["sweep"]]),
+        part=any_of([*CONFIG.tables, *FIGURES["sweep"], *FIGURES["curve"]]),
     params:
         code=program_digest("scripts/collect_scores.py"),
         grid=lambda wildcards: grid_of(wildcards).model_dump_json(),

@@ -21,12 +21,10 @@ from isheep.plotting import (
     panel_grid,
     panel_width,
     save,
-    seeds_note,
     wrapped,
 )
-from isheep.records import InputError
 from isheep.row_notes import SelectionPlace, Shown, training_notes
-from isheep.spelling import listed, nearest
+from isheep.score_points import check_metrics, mean_over_seeds, notes_on_points, scores_of_panel
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -36,7 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
     declared = [(point.x, iteration) for point in figure.points for iteration in figure.iterations]
     check_resolved("--points", declared, [(point.x, point.iteration) for point in points])
     scores = read_frame(arguments.scores)
-    check_metrics(scores, figure, arguments.scores)
+    check_metrics(scores, figure.panels, arguments.scores)
     numbers = sweep_numbers(scores, figure, points)
     places = TypeAdapter(list[SelectionPlace]).validate_json(arguments.selections)
     notes = training_notes(places, [shown_as(point, figure) for point in points])
@@ -52,39 +50,18 @@ def shown_as(point: SweepPoint, figure: SweepFigure) -> Shown:
     return Shown(title=f"{point.x} iteration {point.iteration}", recipe=recipe, **where)
 
 
-def check_metrics(scores: pandas.DataFrame, figure: SweepFigure, path: Path) -> None:
-    """Raise InputError for a panel whose metric no record of its benchmark has."""
-    for panel in figure.panels:
-        benchmarks = sorted(set(scores["benchmark"]))
-        if panel.benchmark not in benchmarks:
-            raise InputError(
-                f"{path}: it has no scores of the benchmark {panel.benchmark!r} of the panel {panel.label!r}, only of "
-                f"{listed(benchmarks)}{nearest(panel.benchmark, benchmarks)}."
-            )
-        metrics = sorted(set(scores.loc[scores["benchmark"] == panel.benchmark, "metric"]))
-        if panel.metric not in metrics:
-            raise InputError(
-                f"{path}: no record of {panel.benchmark} has the metric {panel.metric!r} of the panel "
-                f"{panel.label!r}, they have {listed(metrics)}{nearest(panel.metric, metrics)}."
-            )
-
-
 def sweep_numbers(scores: pandas.DataFrame, figure: SweepFigure, points: list[SweepPoint]) -> pandas.DataFrame:
     """Return one row per panel, iteration and point, in the figure's order.
 
-    mean and standard_deviation (n - 1; missing for a single seed) are over seeds, in per cent where the panel is; seeds
-    counts the seeds with a score; n and n_valid are summed over them. Without any score the mean is missing.
+    mean, standard_deviation, seeds, n and n_valid are those of `isheep.score_points.mean_over_seeds`.
     """
     point_at = {(point.x, point.iteration): point for point in points}
     rows = []
     for panel in figure.panels:
-        shown = scores[(scores["benchmark"] == panel.benchmark) & (scores["metric"] == panel.metric)]
-        shown = shown.dropna(subset="value")
+        shown = scores_of_panel(scores, panel)
         for iteration in figure.iterations:
             for x in (point.x for point in figure.points):
                 point = point_at[x, iteration]
-                mine = shown[(shown["model"] == point.model) & (shown["checkpoint"] == point.checkpoint)]
-                values = mine["value"] * (100 if panel.percent else 1)
                 rows.append(
                     {
                         "panel": panel.label,
@@ -94,11 +71,7 @@ def sweep_numbers(scores: pandas.DataFrame, figure: SweepFigure, points: list[Sw
                         "x": x,
                         "model": point.model,
                         "checkpoint": point.checkpoint,
-                        "mean": values.mean(),
-                        "standard_deviation": values.std(ddof=1),
-                        "seeds": mine["seed"].nunique(),
-                        "n": mine["n"].sum(),
-                        "n_valid": mine["n_valid"].sum(),
+                        **mean_over_seeds(shown, point.model, point.checkpoint),
                     }
                 )
     return pandas.DataFrame(rows)
@@ -125,19 +98,8 @@ def draw_sweep(numbers: pandas.DataFrame, figure: SweepFigure, notes: Sequence[s
     rows = panels[0].get_subplotspec().get_gridspec().nrows
     drawing.set_figheight(drawing.get_figheight() + rows * extra)
     labels = [f"iteration {iteration}" for iteration in figure.iterations]
-    finish(drawing, lines, labels, figure.caption, [*sweep_notes(numbers), *notes, *figure.notes])
+    finish(drawing, lines, labels, figure.caption, [*notes_on_points(numbers), *notes, *figure.notes])
     return drawing
-
-
-def sweep_notes(numbers: pandas.DataFrame) -> list[str]:
-    """Say over how many seeds the means are, and how many points and items are missing."""
-    scored = numbers[numbers["seeds"] > 0]
-    notes = [] if scored.empty else [seeds_note(scored["seeds"])]
-    if missing := len(numbers) - len(scored):
-        notes.append(f"{missing} of {len(numbers)} points are missing: they have no score.")
-    if partial := int((scored["n_valid"] < scored["n"]).sum()):
-        notes.append(f"In {partial} of {len(scored)} points some items have no valid score; the csv file counts them.")
-    return notes
 
 
 parser = argparse.ArgumentParser(description=__doc__)

@@ -9,13 +9,11 @@ import shutil
 from pathlib import Path
 
 from isheep import program
+from isheep.base_models import CHAT_TEMPLATE, require_base_model, require_chat_template
 from isheep.hub_cache import MODEL_FILES, snapshot_of
 from isheep.identity import require_whole, write_identity
 from isheep.ownership import Output
 from isheep.records import InputError, file_sha256, listed_checksums, publish
-
-CHAT_TEMPLATE = "chat_template.jinja"
-NEEDED = ("config.json", "tokenizer_config.json")
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -28,12 +26,10 @@ def main(arguments: argparse.Namespace) -> None:
     else:
         folder = arguments.folder
     files = sorted({path for pattern in MODEL_FILES for path in folder.glob(pattern)})
-    for name in NEEDED:
-        if not (folder / name).is_file():
-            raise InputError(f"{folder}: the file {name} is missing; a base model's folder must hold it.")
-    if not any(path.suffix == ".safetensors" for path in files):
-        raise InputError(f"{folder}: there is no *.safetensors file; convert the weights to safetensors first.")
+    require_base_model(folder)
     require_whole(folder)
+    if arguments.chats_as and not arguments.chat_template:
+        require_chat_template(folder, arguments.chats_as, "the configuration")
     with publish(arguments.output) as partial:
         partial.mkdir()
         for path in files:
@@ -71,6 +67,7 @@ source.add_argument("--repository", help="hub repository, owner/name")
 source.add_argument("--checksums", type=Path, help="sha256sum list beside the files, which must match it")
 parser.add_argument("--hub-cache", type=Path, help="hub cache into which the repository was fetched")
 parser.add_argument("--chat-template", type=Path, help="Jinja file to use instead of the tokenizer's own")
+parser.add_argument("--chats-as", help="name of a model that must have a chat template, since it will be trained")
 parser.add_argument("--output", type=Output, required=True, help="folder to write")
 
 if __name__ == "__main__":

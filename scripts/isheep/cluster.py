@@ -1,12 +1,14 @@
 """What a workflow needs besides a profile so that it can be run on a cluster (slurm/README.md)."""
 
 import getpass
+import io
 import json
 import os
 import re
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +50,23 @@ def prepare_for_cluster(workflow: "Workflow") -> None:
     os.environ["PATH"] = os.pathsep.join([f"{PROJECT}/slurm/bin", os.environ.get("PATH", "")])
     if workflow.remote_exec:
         _record_in_job()
+
+
+def runs_elsewhere(workflow: "Workflow") -> bool:
+    """Whether jobs run on other machines than this one, which is asked before Snakemake has an executor. True in such a
+    job itself."""
+    if workflow.remote_exec:
+        return True
+    if workflow.global_resources["_nodes"].value is None:  # every executor beyond this machine needs --jobs
+        return False
+    from snakemake.cli import parse_args  # slow, and not needed on one machine
+
+    try:
+        with redirect_stderr(io.StringIO()):  # it tells once more which profiles are used
+            _, arguments = parse_args(sys.argv[1:])
+    except SystemExit:  # not started by its command line
+        return True
+    return arguments.executor not in (None, "local")
 
 
 def refuse_wrong_account(workflow: "Workflow") -> None:

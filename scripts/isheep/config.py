@@ -14,7 +14,7 @@ from isheep.cases import CaseSettings
 from isheep.claims import ClaimSettings
 from isheep.embedding import EmbeddingSettings
 from isheep.engine import EngineSettings, Sampling
-from isheep.figures import FigureSettings
+from isheep.figures import KINDS_WITH_SCORES, FigureSettings
 from isheep.hardware import HardwareSettings
 from isheep.instructions import InstructionFilters
 from isheep.judges import JudgeSettings
@@ -36,6 +36,18 @@ RESERVED_EXPERIMENT = "fetched"
 """The folder of what was fetched, beside those of the experiments."""
 REFILL = 4
 """So many times its first prompts a shard continues at most, where the configuration does not say it."""
+PAPER_PROMPTS = {
+    "simple": {
+        "quality": "config/prompts/assessment/simple_quality.yaml",
+        "following": "config/prompts/assessment/simple_following.yaml",
+    },
+    "combined": {
+        "quality": "config/prompts/assessment/combined_quality.yaml",
+        "following": "config/prompts/assessment/combined_following.yaml",
+    },
+    "icl": {"overall": "config/prompts/assessment/icl_overall.yaml"},
+}
+"""The assessment's prompts (paper, appendix A), by name and criterion."""
 JUDGED = ("alpaca_eval", "mt_bench")
 """Kinds of benchmark whose answers a judge rates."""
 
@@ -46,10 +58,12 @@ class ExperimentSettings(Settings):
     name: Name
     """Folder of the results: results/<name>/. A new name starts from nothing."""
     models: Unique[Name] = ()
-    """Which of `models` below take part."""
+    """Which of `models` below take part; left out: all that the configuration's own files declare and that do not
+    judge."""
     recipes: Unique[Name] = ()
     """Which of `recipes` below every model goes through, in the order of the tables' rows, unless the model names its
-    own; without any, only the base models."""
+    own; left out: all that the configuration's own files declare, not those of included ones. An empty list: only the
+    base models."""
     baselines: Unique[Name] = ()
     """Which of `baselines` below take part, as the first rows of the tables."""
     seeds: Unique[Annotated[int, Field(ge=0)]] = Field((1,), min_length=1)
@@ -78,7 +92,8 @@ class ModelSettings(Settings):
     """For source hub: a full commit hash; null takes the one in the lock file (config/sources.lock.yaml), where the
     newest is written down when the model is first fetched. So weights never change under a result."""
     parameters: Annotated[float, Field(gt=0)] | None = None
-    """Billions of parameters, from which GPUs, memory and time of its jobs follow; null: a model for one CPU."""
+    """Billions of parameters, from which GPUs, memory and time of its jobs follow; null counts those of a local folder
+    or a fetched snapshot, and takes any other model for one of a million."""
     chat_template: str | None = None
     """File with the chat template (Jinja) of all trained checkpoints; null keeps the tokenizer's own."""
     system_prompt: str | None = None
@@ -153,8 +168,9 @@ class ResponseSettings(Settings):
 class AssessmentSettings(Settings):
     """How a checkpoint scores pairs: one raw prompt per pair and criterion."""
 
-    prompts: dict[Name, dict[Name, str]] = Field(default_factory=dict)
-    """Prompt files by name, then by criterion; config/prompts/README.md says how one is written."""
+    prompts: dict[Name, dict[Name, str]] = Field(PAPER_PROMPTS)
+    """Prompt files by name, then by criterion (the default: the paper's); config/prompts/README.md says how one is
+    written."""
     sampling: Sampling = Sampling(
         temperature=1.0, top_p=0.95, max_tokens=1000, stop=("<|endoftext|>", "<|im_start|>", "<|im_end|>")
     )
@@ -257,7 +273,8 @@ class Config(Settings):
     judges: dict[Name, JudgeSettings] = Field(default_factory=dict)
     """The judges of AlpacaEval and MT-Bench, by name."""
     benchmarks: dict[Name, BenchmarkSettings]
-    """The benchmarks, by name."""
+    """The benchmarks, by name. A configuration that declares none includes config/defaults.yaml, which has two that
+    need neither a network nor a judge."""
     baselines: dict[Name, BaselineSettings] = Field(default_factory=dict)
     """Rows of the tables without a checkpoint, by name: published answers or judgments, scored by the same rules."""
     fetch: FetchSettings = FetchSettings()
@@ -332,7 +349,9 @@ class Config(Settings):
 
     def _tables_and_figures_are_computed(self) -> None:
         columns = [(f"tables.{name}.columns", c) for name, table in self.tables.items() for c in table.columns]
-        figures = [(f"figures.{name}.panels", f.panels) for name, f in self.figures.items() if f.kind == "sweep"]
+        figures = [
+            (f"figures.{name}.panels", f.panels) for name, f in self.figures.items() if f.kind in KINDS_WITH_SCORES
+        ]
         for where, column in columns + [(where, panel) for where, panels in figures for panel in panels]:
             _require(column.benchmark, self.benchmarks, where, "add it to benchmarks")
             computed = metrics_of(self.benchmarks[column.benchmark])
@@ -350,7 +369,7 @@ class Config(Settings):
         """A panel without a single score is no figure, while a table's column of dashes says something."""
         measured = self.experiment.benchmarks
         for name, figure in self.figures.items():
-            for panel in figure.panels if figure.kind == "sweep" and measured is not None else ():
+            for panel in figure.panels if figure.kind in KINDS_WITH_SCORES and measured is not None else ():
                 if panel.benchmark not in measured:
                     raise ValueError(
                         f"figures.{name}.panels: {panel.benchmark!r} is not in experiment.benchmarks; add it there, "

@@ -36,6 +36,10 @@ AS_IN_YAML = {
     r"a valid boolean(, unable to interpret input)?": "true or false",
 }
 """What the checker calls by its name in Python, and YAML by another."""
+DEFAULTS = "config/defaults.yaml"
+"""Included below a configuration that declares no benchmarks: what any model can be measured by and shown in."""
+TAKING_PART = ("models", "recipes")
+"""Sections whose entries take part where the experiment names none of them."""
 REMOVABLE = ("tables", "figures", "claims", "agreements", "cases")
 """Sections in which a null removes an entry that another configuration file has."""
 
@@ -44,13 +48,19 @@ def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
     """Check a configuration as Snakemake merged it.
 
     files: the files that it was read from, named in errors, or none where another workflow gives it to its module; the
-    files that it names under the key `include` are merged below it, the last one on top. Raises InputError with one
-    sentence: file, key, what was found, what is allowed, and for an unknown key the nearest right spelling.
+    files that it names under the key `include` are merged below it, the last one on top. Where nothing declares
+    benchmarks, DEFAULTS is included too; where the experiment names no models or recipes, those that it declares itself
+    take part, save models that judge. Raises InputError with one sentence: file, key, what was found, what is allowed,
+    and for an unknown key the nearest right spelling.
     """
     contents = _read_with_included([str(file) for file in files] or [GIVEN], raw)
+    if not any("benchmarks" in content for content in (raw, *contents.values())):
+        contents = _read_with_included([located(DEFAULTS)], {}) | contents
     raw = {key: value for key, value in raw.items() if key != "include"}
+    declared = {key: list(raw[key]) if isinstance(raw.get(key), dict) else [] for key in TAKING_PART}
     for file in reversed([file for file in contents if file not in (*map(str, files), GIVEN)]):
         raw = _merged({key: value for key, value in contents[file].items() if key != "include"}, raw)
+    raw = _with_taking_part(raw, declared)
     raw |= {key: _without_removed(raw[key]) for key in REMOVABLE if key in raw}
     recipes = raw.get("recipes")
     extends = {}
@@ -60,7 +70,9 @@ def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
             _check_parents(name, extends, recipes, lambda key: _file_of(key, contents))
         raw = raw | {"recipes": {name: _with_parent(name, recipes) for name in recipes}}
     try:
-        return Config.model_validate(located_all(Config.model_validate(raw).model_dump()))
+        config = Config.model_validate(raw)
+        # The hardware as it was given: what is left out of it is found on the machine.
+        return Config.model_validate(located_all(config.model_dump())).model_copy(update={"hardware": config.hardware})
     except ValidationError as error:
         errors = error.errors()
         # A misspelt key is also a missing one; its own sentence has the right spelling.
@@ -146,6 +158,20 @@ def _benchmark_files(config: Config, benchmarks: Sequence[str]) -> dict[str, str
 def config_schema() -> dict:
     """Return the configuration's JSON schema, with each key's description and default, for editors."""
     return Config.model_json_schema()
+
+
+def _with_taking_part(raw: dict, declared: dict[str, list[str]]) -> dict:
+    """Name in the experiment what takes part, where no file of the configuration does.
+
+    declared: of TAKING_PART, the names that the configuration's own files declare, not those that they include.
+    """
+    experiment, judges = raw.get("experiment"), raw.get("judges")
+    if not isinstance(experiment, dict):
+        return raw
+    listed_judges = judges.values() if isinstance(judges, dict) else ()
+    judging = [judge.get("model") for judge in listed_judges if isinstance(judge, dict)]
+    models = [name for name in declared["models"] if name not in judging]
+    return raw | {"experiment": declared | {"models": models} | experiment}
 
 
 def _without_removed(entries: object) -> object:

@@ -111,8 +111,30 @@ class ProjectionFigure(Settings):
     """Sentences that stand behind the caption."""
 
 
-FigureSettings = Annotated[SweepFigure | ShareFigure | ProjectionFigure, Field(discriminator="kind")]
+class CurveFigure(Settings):
+    """How scores change from the base model to the last iteration: one line per recipe."""
+
+    kind: Literal["curve"]
+    """Scores by iteration, from the base model on."""
+    caption: str
+    """One sentence below the panels."""
+    models: Unique[str] = ()
+    """Names of the models; without any, all of the experiment."""
+    recipes: Unique[str] = ()
+    """Names of the recipes; without any, all that these models go through. Each recipe on each model is a line, and a
+    figure has at most 6."""
+    panels: Annotated[tuple[PanelSettings, ...], Field(min_length=1), AfterValidator(each_once_by("label"))]
+    """The metrics, a panel each, row by row."""
+    notes: tuple[str, ...] = ()
+    """Sentences that stand behind the caption."""
+
+
+FigureSettings = Annotated[SweepFigure | CurveFigure | ShareFigure | ProjectionFigure, Field(discriminator="kind")]
 """One figure of any kind."""
+
+
+KINDS_WITH_SCORES = ("sweep", "curve")
+"""Kinds of figure that are drawn from scores, in panels."""
 
 
 class SweepPoint(Settings):
@@ -122,6 +144,19 @@ class SweepPoint(Settings):
     """What is written on the horizontal axis."""
     iteration: int
     """Number of the iteration."""
+    checkpoint: str
+    """Folder of the checkpoint; recipes may share one."""
+    model: str
+    """Name of the model."""
+
+
+class CurvePoint(Settings):
+    """One point of a curve (resolved): whose scores stand at an iteration on a line."""
+
+    line: str
+    """What the line is called."""
+    iteration: int
+    """Number of the iteration; 0 for the base model."""
     checkpoint: str
     """Folder of the checkpoint; recipes may share one."""
     model: str

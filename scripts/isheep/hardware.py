@@ -47,7 +47,12 @@ OTHER_MODELS = "take the model out of experiment.models, or take a smaller one"
 
 
 class HardwareSettings(Settings):
-    """The machines that jobs run on. Cannot change a result, and so reruns nothing."""
+    """The machines that jobs run on. Cannot change a result, and so reruns nothing.
+
+    On one machine a key that is left out is what this machine has: its GPUs as nvidia-smi tells them, its memory, its
+    cores; a run tells at its start what it found. Where jobs run on a cluster's nodes, a key that is left out has its
+    default, since the machine that submits them says nothing about the nodes.
+    """
 
     gpus_per_node: int = Field(0, ge=0)
     """GPUs of one machine; 0: there are none, or they shall not be used, and everything runs on the CPU (paper: 8)."""
@@ -138,11 +143,12 @@ def training_bytes(training: TrainingSettings) -> float:
 
 
 def generation_memory_mib(
-    hardware: HardwareSettings, model: str, parameters: float, gpus: int, attempt: int = 1
+    hardware: HardwareSettings, model: str, parameters: float, gpus: int, attempt: int = 1, dtype: str = "float32"
 ) -> int:
-    """Main memory that a job needs in which a model writes: weights pass through it; on a CPU they stay, in float32."""
+    """Main memory that a job needs in which a model writes: weights pass through it; on a CPU they stay, as `dtype`,
+    which is that of the engine's settings."""
     if not gpus:
-        return _memory_mib(hardware, model, weights_gib(parameters, "float32"), 1, attempt)
+        return _memory_mib(hardware, model, weights_gib(parameters, dtype), 1, attempt)
     return _memory_mib(hardware, model, weights_gib(parameters), 1 + gpus, attempt)
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from isheep.agreement import AgreementSettings
 from isheep.cases import CaseSettings
 from isheep.config import JUDGED, RESERVED_RECIPE, Config
-from isheep.figures import FigureSettings
+from isheep.figures import KINDS_WITH_SCORES, MOST_SERIES, FigureSettings
 from isheep.grid import PUBLISHED, Grid
+from isheep.judges import JudgeSettings
 from isheep.published import load_published
 from isheep.records import InputError
 from isheep.selection import METHODS_WITH_CLUSTERS, METHODS_WITH_PERPLEXITIES
@@ -174,9 +175,9 @@ class Matrix:
         return [(row, None) for row in rows]
 
     def figure(self, name: str) -> FigureSettings:
-        """Return a figure with the iterations that it shows."""
+        """Return a figure with the iterations that it shows; a curve shows all."""
         figure = self.config.figures[name]
-        if figure.iterations is not None:
+        if figure.kind == "curve" or figure.iterations is not None:
             return figure
         last = self.iterations(figure.model, figure.recipe)
         return figure.model_copy(update={"iterations": tuple(range(1, last + 1))})
@@ -225,10 +226,39 @@ class Matrix:
         ]
         return table.model_copy(update={"notes": (*notes, *table.notes)})
 
-    def needed_by_sweep(self, name: str) -> list[tuple[str, str, str]]:
-        """Return what a figure of kind sweep needs: (model, checkpoint, benchmark)."""
+    def lines(self, name: str) -> list[tuple[str, str]]:
+        """Return the lines of a figure of kind curve: (model, recipe); a model that goes through none of the recipes
+        has one of its base alone, whose recipe is empty.
+        """
+        figure = self.config.figures[name]
+        lines = []
+        for model in figure.models or self.config.experiment.models:
+            chosen = [recipe for recipe in self.recipes(model) if not figure.recipes or recipe in figure.recipes]
+            lines += [(model, recipe) for recipe in chosen or [""]]
+        return lines
+
+    def curve_points(self, name: str) -> list[dict]:
+        """Return whose scores stand where in a figure of kind curve; with several models the lines name theirs."""
+        lines = self.lines(name)
+        several = len({model for model, _ in lines}) > 1
+        return [
+            {
+                "line": " ".join([*([model] if several else []), recipe or RESERVED_RECIPE]),
+                "iteration": iteration,
+                "model": model,
+                "checkpoint": self.checkpoint(model, recipe, iteration),
+            }
+            for model, recipe in lines
+            for iteration in range((self.iterations(model, recipe) if recipe else 0) + 1)
+        ]
+
+    def needed_by_figure(self, name: str) -> list[tuple[str, str, str]]:
+        """Return what a figure that is drawn from scores needs: (model, checkpoint, benchmark)."""
         figure = self.config.figures[name]
         benchmarks = dict.fromkeys(panel.benchmark for panel in figure.panels)
+        if figure.kind == "curve":
+            shown = dict.fromkeys((point["model"], point["checkpoint"]) for point in self.curve_points(name))
+            return [(*checkpoint, benchmark) for checkpoint in shown for benchmark in benchmarks]
         return [
             (figure.model, self.checkpoint(figure.model, point.recipe, iteration), benchmark)
             for point in figure.points
@@ -245,8 +275,8 @@ class Matrix:
         everywhere = [(*subject, benchmark) for subject in subjects for benchmark in benchmarks]
         tables = [cell for name in self.config.tables for cell in self.needed_by_table(name)]
         tables += [cell for name in self.config.agreements for cell in self.needed_by_agreement(name)]
-        sweeps = [name for name, figure in self.config.figures.items() if figure.kind == "sweep"]
-        return everywhere + tables + [cell for name in sweeps for cell in self.needed_by_sweep(name)]
+        figures = [name for name, figure in self.config.figures.items() if figure.kind in KINDS_WITH_SCORES]
+        return everywhere + tables + [cell for name in figures for cell in self.needed_by_figure(name)]
 
     def needed_by_agreement(self, name: str) -> list[tuple[str, str, str]]:
         """Return what a table of two judges' agreement needs: (model or baseline, checkpoint, benchmark)."""
@@ -268,9 +298,18 @@ class Matrix:
 
     def judging_models(self) -> list[str]:
         """Return the models that judge in the benchmarks."""
+        return [judge.model for judge in self._judges()]
+
+    def chatting_models(self) -> set[str]:
+        """Return the models that are spoken to by a chat template: those that are trained, and judges in a chat."""
+        trained = {model for model, _ in self.trained()}
+        return trained | {judge.model for judge in self._judges() if judge.chat}
+
+    def _judges(self) -> list[JudgeSettings]:
+        """Return the judges in the benchmarks that are models."""
         judged = [self.config.benchmarks[name] for name in self.benchmarks()]
         judges = [self.config.judges[benchmark.judge] for benchmark in judged if benchmark.kind in JUDGED]
-        return [judge.model for judge in judges if judge.model is not None]
+        return [judge for judge in judges if judge.model is not None]
 
     def check(self) -> None:
         """Raise InputError for what names a checkpoint that the experiment does not have, or a number that is not
@@ -305,6 +344,9 @@ class Matrix:
                         f"{nearest(row, rows)}."
                     )
         for name, figure in self.config.figures.items():
+            if figure.kind == "curve":
+                self._check_curve(name)
+                continue
             recipes = [point.recipe for point in figure.points] if figure.kind == "sweep" else [figure.recipe]
             drop = (
                 f"; or leave out the {'point, or the ' if len(recipes) > 1 else ''}figure (figures: {{{name}: null}})"
@@ -322,6 +364,24 @@ class Matrix:
                     f"{where}.criteria: found {criterion!r}, but the recipe {cases.recipe} scores {listed(scored)}"
                     f"{nearest(criterion, scored)}."
                 )
+
+    def _check_curve(self, name: str) -> None:
+        """Raise InputError for a model or recipe that takes no part, and for more lines than can be told apart."""
+        figure = self.config.figures[name]
+        models = self.config.experiment.models
+        recipes = list(dict.fromkeys(recipe for model in models for recipe in self.recipes(model)))
+        for key, named, allowed in (("models", figure.models, models), ("recipes", figure.recipes, recipes)):
+            for entry in named:
+                if entry not in allowed:
+                    raise InputError(
+                        f"figures.{name}.{key}: found {entry!r}, allowed: {listed(allowed)}{nearest(entry, allowed)}."
+                    )
+        lines = self.lines(name)
+        if not lines or len(lines) > MOST_SERIES:
+            raise InputError(
+                f"figures.{name}: it has {len(lines)} lines, one for each recipe on each model, but a figure has 1 to "
+                f"{MOST_SERIES}; name models and recipes in figures.{name}, or leave it out: figures: {{{name}: null}}."
+            )
 
     def _check_published(self, name: str, table: TableSettings) -> None:
         if table.published is None:

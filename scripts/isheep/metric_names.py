@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from isheep.benchmarks import LmEvalSettings, metrics_of
+from isheep.figures import KINDS_WITH_SCORES
 from isheep.matrix import Matrix
 from isheep.mt_bench import TURNS, MtBenchSettings, load_questions, metric_groups
 from isheep.records import InputError
@@ -67,7 +68,7 @@ def _asked(matrix: Matrix) -> Iterator[tuple[str, str, str]]:
             for metric in dict.fromkeys(metric_of(column, row) for row in matrix.rows(table)):
                 yield f"tables.{name}.columns", column.benchmark, metric
     for name, figure in matrix.config.figures.items():
-        for panel in figure.panels if figure.kind == "sweep" else ():
+        for panel in figure.panels if figure.kind in KINDS_WITH_SCORES else ():
             yield f"figures.{name}.panels", panel.benchmark, panel.metric
 
 

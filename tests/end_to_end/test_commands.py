@@ -170,6 +170,10 @@ def configuration(value: str, named: str, file: str) -> dict:
                 "points": [{"x": "1", "recipe": "one_base"}],
                 "panels": [{"benchmark": "choice", "metric": "acc", "label": value}],
             },
+            "curve": {
+                **{"kind": "curve", "caption": value, "models": ["shipped"]},
+                "panels": [{"benchmark": "choice", "metric": "acc", "label": value}],
+            },
             "share": {"kind": "share", "caption": value, "model": "shipped", "recipe": "one_base"},
             "plane": {
                 **{"kind": "projection", "caption": value, "model": "shipped", "recipe": "one_base"},

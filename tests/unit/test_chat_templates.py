@@ -18,6 +18,10 @@ RENDERED = {
         "<|start_header_id|>assistant<|end_header_id|>\n\n",
         "An oak.<|eot_id|>",
     ),
+    "plain": (
+        "Help.\n\n### User:\nName a tree.\n\n### Assistant:\n",
+        "An oak.<|endoftext|>\n\n",
+    ),
 }
 
 

@@ -65,3 +65,23 @@ def test_nothing_is_refused_where_slurm_keeps_no_accounts_or_does_not_answer(slu
 def test_nothing_is_asked_where_no_job_goes_to_slurm(slurm):
     slurm(sacctmgr="echo lab", sbatch=REFUSED)
     cluster.refuse_wrong_account(workflow("CHANGE_ME", is_local=True))
+
+
+@pytest.mark.parametrize(
+    ("flags", "nodes", "elsewhere"),
+    [
+        (["--cores", "2"], None, False),
+        (["-n", "-j4"], 4, False),
+        (["--jobs", "4", "--executor", "local"], 4, False),
+        (["-n", "--jobs", "4", "--executor", "dryrun"], 4, True),
+    ],
+)
+def test_jobs_run_elsewhere_where_the_executor_is_another(monkeypatch, capsys, flags, nodes, elsewhere):
+    monkeypatch.setattr("sys.argv", ["snakemake", *flags])
+    flow = SimpleNamespace(remote_exec=False, global_resources={"_nodes": SimpleNamespace(value=nodes)})
+    assert cluster.runs_elsewhere(flow) is elsewhere
+    assert capsys.readouterr().err == "", "Snakemake has told its profiles already"
+
+
+def test_a_job_on_a_node_is_elsewhere():
+    assert cluster.runs_elsewhere(SimpleNamespace(remote_exec=True))

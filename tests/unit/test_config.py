@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from isheep.config_file import check_files, config_schema, load_config
+from isheep.machine import left_out
 from isheep.records import InputError
 
 DEMO = Path("config/config.yaml")
@@ -326,7 +327,7 @@ FIGURE = {"kind": "share", "caption": "x", "model": "demo", "recipe": "one_base"
     ("figure", "sentence"),
     [
         (FIGURE | {"treshold": 7}, "unknown key 'figures.f.treshold'; allowed here: kind, caption, model, recipe, "),
-        (FIGURE | {"kind": "shares"}, "figures.f.kind: found 'shares', allowed: sweep, share, projection."),
+        (FIGURE | {"kind": "shares"}, "figures.f.kind: found 'shares', allowed: sweep, curve, share, projection."),
         (FIGURE | {"threshold": 10}, "figures.f.threshold: found 10, but it must be less than or equal to 9."),
     ],
 )
@@ -387,3 +388,72 @@ def test_a_small_shard_continues_prompts_in_proportion(raw):
 def test_a_bound_of_prompts_below_their_beginning_is_refused(raw, tmp_path):
     sentence = complaint(raw, tmp_path, lambda c: c["instructions"].update(max_prompts_per_shard=9))
     assert "max_prompts_per_shard: found 9, which is less than prompts_per_shard 160" in sentence
+
+
+MODEL = {"source": "folder", "path": "models/mine"}
+LINES = {"experiment": {"name": "x"}, "models": {"m": MODEL}, "recipes": {"one_base": {}}}
+
+
+def loaded(raw, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(raw))
+    return load_config(raw, [file])
+
+
+def test_a_name_a_model_and_a_recipe_are_a_configuration(tmp_path):
+    config = loaded(LINES, tmp_path)
+    assert (config.experiment.models, config.experiment.recipes) == (("m",), ("one_base",))
+    assert config.experiment.benchmarks
+    for name in config.experiment.benchmarks:
+        benchmark = config.benchmarks[name]
+        assert (benchmark.kind, benchmark.hub, benchmark.nltk) == ("lm_eval", (), False), "no judge, no network"
+        assert all(Path(file).is_file() for file in benchmark.files)
+    assert Path(config.instructions.seed_tasks).is_file()
+    assert "main" in config.tables
+    assert [figure.kind for figure in config.figures.values()] == ["curve"]
+    assert config.assessment.prompts["combined"].keys() == {"quality", "following"}
+
+
+def test_the_shipped_example_is_ten_lines_and_the_same(tmp_path):
+    mine = Path("config/mine.yaml")
+    lines = [line for line in mine.read_text().splitlines() if line.split("#")[0].strip()]
+    assert len(lines) <= 10
+    config = load_config(yaml.safe_load(mine.read_text()), [mine])
+    assert config.recipes["one_base"].training.method == "lora"
+    assert config.benchmarks == loaded(LINES, tmp_path).benchmarks
+
+
+def test_benchmarks_of_ones_own_take_the_place_of_the_defaults_unless_they_are_included(tmp_path):
+    own = {"own": {"kind": "lm_eval", "task": "own"}}
+    config = loaded(LINES | {"benchmarks": own}, tmp_path)
+    assert (list(config.benchmarks), config.tables, config.figures) == (["own"], {}, {})
+    config = loaded(LINES | {"benchmarks": own, "include": ["config/defaults.yaml"]}, tmp_path)
+    assert {"own", *config.experiment.benchmarks} == set(config.benchmarks)
+    assert "own" not in config.experiment.benchmarks
+
+
+def test_what_takes_part_can_be_named_and_models_that_judge_take_none(tmp_path):
+    more = {"models": {"m": MODEL, "j": MODEL}, "judges": {"own": {"model": "j"}}}
+    assert loaded(LINES | more, tmp_path).experiment.models == ("m",)
+    config = loaded(LINES | more | {"experiment": {"name": "x", "models": ["j"], "recipes": []}}, tmp_path)
+    assert (config.experiment.models, config.experiment.recipes) == (("j",), ())
+
+
+def test_recipes_of_included_files_take_part_only_where_they_are_named(tmp_path):
+    included = LINES | {"include": ["config/recipes.yaml"], "recipes": {"own": {"extends": "one_last"}}}
+    assert loaded(included, tmp_path).experiment.recipes == ("own",)
+    above_paper = {"include": ["config/paper.yaml"], "models": {"qwen1.5-4b": {"parameters": 3}}}
+    config = loaded(above_paper, tmp_path)
+    assert len(config.experiment.models) == 7
+    assert config.experiment.recipes == ("one_base",)
+
+
+def test_what_a_configuration_leaves_out_of_hardware_stays_left_out(tmp_path):
+    assert left_out(loaded(LINES, tmp_path).hardware) == ["gpus_per_node", "gpu_memory_gib", "node_memory_gib"]
+    given = LINES | {"hardware": {"gpus_per_node": 8, "node_memory_gib": None}}
+    assert left_out(loaded(given, tmp_path).hardware) == ["gpu_memory_gib"]
+
+
+@pytest.mark.parametrize("file", ["config/config.yaml", "config/demo_matrix.yaml", "config/paper.yaml"])
+def test_shipped_configurations_are_planned_alike_on_every_machine(file):
+    assert left_out(load_config(yaml.safe_load(Path(file).read_text()), [file]).hardware) == []

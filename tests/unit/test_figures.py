@@ -14,10 +14,19 @@ import pandas
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+import plot_curve
 import plot_projection
 import plot_share
 import plot_sweep
-from isheep.figures import MOST_SERIES, FigureSettings, ProjectionFigure, ShareFigure, SweepFigure, SweepPoint
+from isheep.figures import (
+    MOST_SERIES,
+    CurveFigure,
+    FigureSettings,
+    ProjectionFigure,
+    ShareFigure,
+    SweepFigure,
+    SweepPoint,
+)
 from isheep.plotting import GENERATED, REFERENCE, SERIES, WIDTH, house_style
 from isheep.records import InputError, write_jsonl
 from isheep.vectors import write_vectors
@@ -35,6 +44,15 @@ SWEEP = {
         {"benchmark": "chat", "metric": "rating", "label": "Rating", "percent": False},
     ],
 }
+CURVE = {"kind": "curve", "caption": "Accuracy by iteration.", "panels": SWEEP["panels"]}
+CURVE_POINTS = [
+    {"line": line, "iteration": iteration, "checkpoint": checkpoint, "model": "m"}
+    for line, checkpoints in {
+        "long": ["a/iter1", "b/iter1", "b/iter2", "c/iter1"],
+        "short": ["a/iter1", "c/iter2"],
+    }.items()
+    for iteration, checkpoint in enumerate(checkpoints)
+]
 SHARE = {"kind": "share", "caption": "High scores.", "model": "m", "recipe": "r", "iterations": [1, 2]}
 PROJECTION = {
     "kind": "projection",
@@ -81,6 +99,12 @@ def sweep(tmp_path):
 
 
 @pytest.fixture
+def curve(tmp_path):
+    some_scores(1, 3).to_csv(tmp_path / "scores.csv", index=False)
+    return flags(tmp_path, figure=CURVE, points=CURVE_POINTS, scores=str(tmp_path / "scores.csv"))
+
+
+@pytest.fixture
 def share(tmp_path):
     """Iteration 1 with two seeds, iteration 2 with one. Of 5 pairs one broke a rule, one has a score not parsed."""
     high, low, unparsed = {"quality": 9, "following": 10}, {"quality": 10, "following": 8}, {"quality": None}
@@ -109,13 +133,13 @@ def projection(tmp_path):
     return flags(tmp_path, figure=PROJECTION, vectors=files, reference=vectors("reference.npz", 40, 0), seed="1")
 
 
-@pytest.fixture(params=["plot_sweep", "plot_share", "plot_projection"])
+PROGRAMS = {program.__name__: program for program in (plot_sweep, plot_curve, plot_share, plot_projection)}
+
+
+@pytest.fixture(params=PROGRAMS)
 def each(request):
     """Each program and its command line."""
-    arguments = request.getfixturevalue(request.param.removeprefix("plot_"))
-    return {"plot_sweep": plot_sweep, "plot_share": plot_share, "plot_projection": plot_projection}[
-        request.param
-    ], arguments
+    return PROGRAMS[request.param], request.getfixturevalue(request.param.removeprefix("plot_"))
 
 
 def draw(program, arguments):
@@ -243,6 +267,22 @@ def test_points_must_be_those_of_the_figure(sweep, tmp_path):
 
 
 # Shares
+
+
+def test_a_curve_draws_its_scores_from_the_base_on_and_ends_where_a_recipe_does(curve):
+    numbers = draw(plot_curve, curve)
+    strict = numbers[numbers["panel"] == "IFEval strict"]
+    # The checkpoints' scores are 0, 20, none, 40 and 0, 50 per cent, and 1 and 3 more by the seeds.
+    assert strict["mean"].tolist() == pytest.approx([2, 22, np.nan, 42, 2, 52], nan_ok=True)
+    assert strict["standard_deviation"].dropna().tolist() == pytest.approx([2**0.5] * 5, rel=1e-4)
+    with house_style():
+        drawing = plot_curve.draw_curve(numbers, CurveFigure.model_validate(CURVE))
+    axes = drawing.axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["base", "1", "2", "3"]
+    long, short = (line.get_ydata() for line in axes.get_lines() if len(line.get_ydata()) == 4)
+    assert list(long) == pytest.approx([2, 22, np.nan, 42], nan_ok=True)
+    assert list(short) == pytest.approx([2, 52, np.nan, np.nan], nan_ok=True)
+    assert [text.get_text() for text in drawing.legends[0].get_texts()] == ["long", "short"]
 
 
 def test_shares_are_counted_per_criterion_and_for_all_of_them(share):
@@ -458,7 +498,7 @@ def test_long_labels_stay_inside_the_figure(sweep, tmp_path):
         ({"iterations": []}, "at least 1 item"),
         ({"iterations": list(range(1, MOST_SERIES + 2))}, f"at most {MOST_SERIES} items"),
         ({"points": [{"x": "8", "recipe": "a"}, {"x": 8, "recipe": "b"}]}, "found the x '8' more than once"),
-        ({"kind": "bars"}, "'sweep', 'share', 'projection'"),
+        ({"kind": "bars"}, "'sweep', 'curve', 'share', 'projection'"),
     ],
 )
 def test_wrong_settings_are_told(wrong, sentence):

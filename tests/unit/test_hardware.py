@@ -165,3 +165,12 @@ def test_the_demo_asks_for_little():
     assert demo["generation memory"] <= 5 * 1024
     assert demo["generation time"] <= 30
     assert demo["merged disk"] <= 1024
+
+
+def test_weights_that_stay_on_a_cpu_are_counted_in_the_engines_number_type():
+    asked = {dtype: generation_memory_mib(HardwareSettings(), "m", 7, 0, dtype=dtype) for dtype in ("float32", "auto")}
+    assert asked["float32"] - asked["auto"] == pytest.approx(1024 * 7e9 * 2 / 2**30, abs=2)
+    small = HardwareSettings(node_memory_gib=24)
+    assert generation_memory_mib(small, "m", 7, 0, dtype="bfloat16") < 24 * 1024
+    with pytest.raises(InputError, match=r"models\.m: a job needs 30 GiB of main memory, but a node has 24"):
+        generation_memory_mib(small, "m", 7, 0, dtype="float32")

@@ -434,3 +434,59 @@ def test_a_recipe_that_is_sure_to_end_during_its_warm_up_is_named_before_anythin
 @pytest.mark.parametrize("file", [PAPER, "config/demo_matrix.yaml", DEMO])
 def test_the_shipped_configurations_can_reach_their_learning_rates(file):
     assert matrix_of(file).warm_up_warnings() == []
+
+
+CURVE = {
+    "kind": "curve",
+    "caption": "x",
+    "panels": [{"benchmark": "ifeval", "metric": "prompt_level_strict_acc", "label": "strict"}],
+}
+
+
+def curve_of(demo, **keys):
+    matrix = Matrix(load_config(demo | {"figures": {"curve": CURVE | keys}}, [DEMO]))
+    matrix.check()
+    return matrix
+
+
+def test_a_curve_has_a_line_for_each_recipe_from_the_base_on(demo):
+    points = curve_of(demo).curve_points("curve")
+    assert [(p["line"], p["iteration"], p["checkpoint"]) for p in points] == [
+        ("one_base", 0, "base"),
+        *(("one_base", t, f"one_base/iter{t}") for t in (1, 2, 3)),
+        ("self_instruct", 0, "base"),
+        ("self_instruct", 1, "self_instruct/iter1"),
+    ]
+    assert {point["line"] for point in curve_of(demo, recipes=["one_base"]).curve_points("curve")} == {"one_base"}
+
+
+def test_lines_of_several_models_name_theirs_and_one_without_recipes_has_its_base(demo):
+    demo["models"]["other"] = demo["models"]["demo"] | {"recipes": []}
+    demo["experiment"]["models"] = ["demo", "other"]
+    lines = {point["line"] for point in curve_of(demo).curve_points("curve")}
+    assert lines == {"demo one_base", "demo self_instruct", "other base"}
+
+
+def test_what_a_curve_shows_is_measured(demo):
+    demo["experiment"]["benchmarks"] = None
+    matrix = curve_of(demo | {"tables": {}}, recipes=["self_instruct"])
+    assert matrix.needed_by_all() == [("demo", "base", "ifeval"), ("demo", "self_instruct/iter1", "ifeval")]
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"models": ["dem"]}, r"figures\.curve\.models: found 'dem', allowed: demo; did you mean 'demo'\?"),
+        ({"recipes": ["two"]}, r"figures\.curve\.recipes: found 'two', allowed: one_base, self_instruct"),
+    ],
+)
+def test_a_curve_of_what_takes_no_part_is_refused(demo, keys, sentence):
+    with pytest.raises(InputError, match=sentence):
+        curve_of(demo, **keys)
+
+
+def test_a_curve_has_no_more_lines_than_can_be_told_apart(demo):
+    demo["recipes"] |= {f"r{n}": {"extends": "one_base"} for n in range(5)}
+    demo["experiment"]["recipes"] += [f"r{n}" for n in range(5)]
+    with pytest.raises(InputError, match=r"figures\.curve: it has 7 lines.* figures: \{curve: null\}"):
+        curve_of(demo)

@@ -48,3 +48,18 @@ def test_a_folder_without_safetensors_is_refused(tmp_path):
     run = provide("--folder", tmp_path / "base", "--output", tmp_path / "weights")
     assert run.returncode == 1
     assert "no *.safetensors file" in run.stderr
+
+
+def test_a_fetched_model_without_a_chat_template_is_refused_where_it_will_be_trained(tmp_path):
+    snapshot = fetched(tmp_path / "hub")
+    (snapshot / "chat_template.jinja").unlink()
+    flags = ("--repository", "owner/name", "--hub-cache", tmp_path / "hub", "--output", tmp_path / "weights")
+    run = provide(*flags, "--chats-as=mine")
+    assert run.returncode == 1
+    assert "models.mine: the tokenizer of" in run.stderr
+    assert "chat_template: config/chat_templates/chatml.jinja" in run.stderr
+    assert not (tmp_path / "weights").exists()
+    for more in (["--chats-as="], ["--chats-as=mine", "--chat-template", "config/chat_templates/chatml.jinja"]):
+        run = provide(*flags, *more)
+        assert run.returncode == 0, run.stderr
+        shutil.rmtree(tmp_path / "weights")

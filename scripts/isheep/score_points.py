@@ -1,0 +1,60 @@
+"""Scores as points of a figure: their mean over seeds, and what is missing in them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas
+
+from isheep.figures import PanelSettings
+from isheep.plotting import seeds_note
+from isheep.records import InputError
+from isheep.spelling import listed, nearest
+
+
+def check_metrics(scores: pandas.DataFrame, panels: Iterable[PanelSettings], path: Path) -> None:
+    """Raise InputError for a panel whose metric no record of its benchmark has."""
+    for panel in panels:
+        benchmarks = sorted(set(scores["benchmark"]))
+        if panel.benchmark not in benchmarks:
+            raise InputError(
+                f"{path}: it has no scores of the benchmark {panel.benchmark!r} of the panel {panel.label!r}, only of "
+                f"{listed(benchmarks)}{nearest(panel.benchmark, benchmarks)}."
+            )
+        metrics = sorted(set(scores.loc[scores["benchmark"] == panel.benchmark, "metric"]))
+        if panel.metric not in metrics:
+            raise InputError(
+                f"{path}: no record of {panel.benchmark} has the metric {panel.metric!r} of the panel "
+                f"{panel.label!r}, they have {listed(metrics)}{nearest(panel.metric, metrics)}."
+            )
+
+
+def scores_of_panel(scores: pandas.DataFrame, panel: PanelSettings) -> pandas.DataFrame:
+    """Return the scores that a panel shows, those that are missing left out, in per cent where the panel is."""
+    shown = scores[(scores["benchmark"] == panel.benchmark) & (scores["metric"] == panel.metric)]
+    shown = shown.dropna(subset="value")
+    return shown.assign(value=shown["value"] * (100 if panel.percent else 1))
+
+
+def mean_over_seeds(shown: pandas.DataFrame, model: str, checkpoint: str) -> dict:
+    """Return a point: mean and standard_deviation (n - 1; missing for a single seed) over seeds, the number of seeds
+    with a score, and n and n_valid summed over them. Without any score the mean is missing.
+    """
+    mine = shown[(shown["model"] == model) & (shown["checkpoint"] == checkpoint)]
+    return {
+        "mean": mine["value"].mean(),
+        "standard_deviation": mine["value"].std(ddof=1),
+        "seeds": mine["seed"].nunique(),
+        "n": mine["n"].sum(),
+        "n_valid": mine["n_valid"].sum(),
+    }
+
+
+def notes_on_points(numbers: pandas.DataFrame) -> list[str]:
+    """Say over how many seeds the means are, and how many points and items are missing."""
+    scored = numbers[numbers["seeds"] > 0]
+    notes = [] if scored.empty else [seeds_note(scored["seeds"])]
+    if missing := len(numbers) - len(scored):
+        notes.append(f"{missing} of {len(numbers)} points are missing: they have no score.")
+    if partial := int((scored["n_valid"] < scored["n"]).sum()):
+        notes.append(f"In {partial} of {len(scored)} points some items have no valid score; the csv file counts them.")
+    return notes
