@@ -20,7 +20,8 @@ RUNS = {
     "filter_responses": "--instructions=instructions.jsonl --responses=responses.jsonl --rules={}"
     " --pairs=written.jsonl",
     "select_pairs": "--pairs=pairs.jsonl --scores=scores.jsonl --count=300 --training-set=chosen.jsonl"
-    ' --ledger=written.jsonl --selection={"criteria":["quality"]} --record=selection.json',
+    ' --ledger=written.jsonl --selection={"criteria":["quality"]} --record=selection.json'
+    ' --rows={"validation_share":0} --validation-set=held_out.jsonl',
     "profile_data": "--instructions=instructions.jsonl --pairs=pairs.jsonl --ledger=ledger.jsonl"
     " --training-set=kept.jsonl --profile=data.json",
 }
@@ -45,7 +46,8 @@ def files(tmp_path, monkeypatch) -> Path:
     write_jsonl("scores.jsonl", rows)
     write_jsonl("kept.jsonl", (pair for pair in pairs if scores[pair["id"]] > 8))
     kept = [{"id": id, "kept": score > 8, "scores": {"quality": score}} for id, score in scores.items()]
-    write_jsonl("ledger.jsonl", (row | {"reason": None if row["kept"] else "score too low"} for row in kept))
+    fates = {True: {"reason": None, "used_for": "training"}, False: {"reason": "score too low", "used_for": None}}
+    write_jsonl("ledger.jsonl", (row | fates[row["kept"]] for row in kept))
     items = ({"filter": "none", "doc_sha256": id, "metrics": {"acc": n % 2}} for n, id in enumerate(ids))
     write_jsonl("items.jsonl", (row | {"prompt": text(0), "response": [text(0)]} for row in items))
     write_made_up_result(tmp_path / "items.jsonl", [{"metric": "acc", "value": 0.5}])

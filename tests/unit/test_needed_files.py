@@ -51,7 +51,7 @@ def test_the_paper_needs_its_seeds_and_its_benchmarks_but_no_baselines():
 def test_seeds_prompts_and_templates_are_needed_by_the_recipes_and_models_that_take_part():
     def point(raw):
         raw["instructions"]["seed_tasks"] = f"{FETCHED}/mbpp/mbpp.jsonl"
-        raw["assessment"]["prompts"]["combined"]["quality"] = f"{FETCHED}/stanford_alpaca/prompt.txt"
+        raw["assessment"]["prompts"]["combined"]["quality"] = f"{FETCHED}/humaneval/example_problem.jsonl"
         raw["assessment"]["prompts"]["icl"]["quality"] = f"{FETCHED}/mbpp/sanitized-mbpp.json"
         raw["models"]["demo"]["chat_template"] = f"{FETCHED}/ifeval/input_data.jsonl"
 
@@ -66,5 +66,5 @@ def test_seeds_prompts_and_templates_are_needed_by_the_recipes_and_models_that_t
 
     assert needed("config/config.yaml", train_nothing) == {"ifeval/input_data.jsonl"}
     assert needed("config/config.yaml", score_nothing) == {"ifeval/input_data.jsonl", "mbpp/mbpp.jsonl"}
-    loop = {"mbpp/mbpp.jsonl", "stanford_alpaca/prompt.txt", "ifeval/input_data.jsonl"}
+    loop = {"mbpp/mbpp.jsonl", "humaneval/example_problem.jsonl", "ifeval/input_data.jsonl"}
     assert needed("config/config.yaml", point) == loop
