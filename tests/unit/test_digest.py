@@ -28,7 +28,9 @@ def change(path: Path, old: str, new: str) -> None:
 def test_comments_docstrings_and_formatting_change_nothing(scripts):
     program = scripts / "select_pairs.py"
     before = digest.program_digest(program)
-    change(program, '"""Write the training set, the pairs held out, the ledger and the record."""', '"""Another text."""')
+    change(
+        program, '"""Write the training set, the pairs held out, the ledger and the record."""', '"""Another text."""'
+    )
     change(program, "    pairs = [", "    # a comment\n\n    pairs  =  [")
     change(scripts / "isheep" / "selection.py", '"""Return why', '"""Say why')
     assert digest.program_digest(program) == before
