@@ -50,7 +50,6 @@ def program_running(wildcards):
             "time-limit": settings.time_limit,
             "memory-limit": settings.memory_limit,
             "image": settings.image,
-            "note": settings.note,
             "k": settings.k,
         }
     )
@@ -70,7 +69,6 @@ def benchmark_flags(wildcards):
             "num-fewshot": settings.num_fewshot,
             "limit": settings.limit,
             "exclude": excluded_items(settings),
-            "note": settings.note,
             "raw-suffix": raw_suffix or None,
             "task-files": task_files(wildcards),
             "nltk-data": NLTK_DATA if settings.nltk else None,

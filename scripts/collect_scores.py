@@ -27,7 +27,7 @@ def main(arguments: argparse.Namespace) -> None:
     for path, where in grid.records():
         record = check_result(path, where, configured)
         for score in record.scores:
-            notes = "\n".join([*record.notes, *filter(None, [score.note])])
+            notes = "\n".join(filter(None, [configured.notes.get(record.benchmark), *record.notes, score.note]))
             rows.append(where | score.model_dump() | {"note": notes})
     with publish(arguments.scores) as partial:
         guarded_frame(pandas.DataFrame(rows, columns=COLUMNS)).to_csv(partial, index=False)

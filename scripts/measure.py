@@ -142,7 +142,7 @@ def notes(arguments: argparse.Namespace) -> list[str]:
     ]
     limited = [f"Only the first {arguments.limit} items."] if arguments.limit else []
     taken = [f"Published responses: {arguments.take.name}."] if "take" in arguments else []
-    return [*arguments.note, *left_out, *limited, *taken]
+    return [*left_out, *limited, *taken]
 
 
 def scores(task: str, aggregated: dict | None, samples: list[dict]) -> list[dict]:
@@ -194,7 +194,6 @@ shared.add_argument(
 shared.add_argument("--num-fewshot", type=int, help="worked examples before each question; default: the task's")
 shared.add_argument("--limit", type=int, help="only the first so many items")
 shared.add_argument("--exclude", type=json.loads, default={}, help="items to leave out, JSON: a field to its values")
-shared.add_argument("--note", action="append", default=[], help="a sentence for the readers of the scores")
 shared.add_argument("--nltk-data", help="folder in which nltk finds its data")
 shared.add_argument("--hub-data", help="hub cache with the data sets that were fetched")
 add_result_arguments(shared)

@@ -62,7 +62,7 @@ def main(arguments: argparse.Namespace) -> None:
         "sandbox": sandbox.identity,
         "seed": None,
         "judge": None,
-        "notes": [NOTES[arguments.format, arguments.written], *notes, *([arguments.note] if arguments.note else [])],
+        "notes": [NOTES[arguments.format, arguments.written], *notes],
         "ids": arguments.ids,
         "samples": len(outcomes),
         "limits": {"cpu_seconds": limits.cpu_seconds, "wall_seconds": limits.until, "memory_mib": limits.memory_mib},
@@ -87,7 +87,6 @@ parser.add_argument("--k", type=int, action="extend", nargs="+", required=True, 
 parser.add_argument("--time-limit", type=int, help="seconds of CPU time of one program; default: the format's")
 parser.add_argument("--memory-limit", type=int, default=1024, help="MiB of memory of one program")
 parser.add_argument("--image", help="container image with python3, for apptainer")
-parser.add_argument("--note", help="a sentence for the tables' notes")
 parser.add_argument("--threads", type=int, default=1, help="programs run at once")
 add_result_arguments(parser)
 

@@ -31,7 +31,9 @@ class Configured(Settings):
     results: str
     """Folder of the experiment's results."""
     benchmarks: dict[str, dict] = Field(default_factory=dict)
-    """The settings of each benchmark, without its notes."""
+    """The settings of each benchmark, without its note."""
+    notes: dict[str, str] = Field(default_factory=dict)
+    """The note of each benchmark that has one, for the readers of its scores."""
     judges: dict[str, dict] = Field(default_factory=dict)
     """Who judges in each benchmark that has a judge."""
     engine: dict = Field(default_factory=dict)
@@ -50,6 +52,7 @@ class Configured(Settings):
         benchmarks |= {name for names in grid.baselines.values() for name in names}
         shown = {
             "benchmarks": benchmarks,
+            "notes": benchmarks,
             "judges": benchmarks,
             "system_prompts": {model for model, *_ in measured},
             "published": grid.baselines,

@@ -285,6 +285,12 @@ EXACT = {
             ALL_SCORES,
         ),
     ),
+    "note of a benchmark": Change(
+        SMALL,
+        "choice: {limit: 40}",
+        "choice: {limit: 40, note: A sentence.}",
+        merged(ALL_SCORES, {"collect_scores_of_table": {"tables/main/scores.csv"}, "make_table": forms("main")}),
+    ),
     "caption of a table": Change(
         CONFIG, "caption: The demo world", "caption: A demo world", {"make_table": forms("main")}
     ),

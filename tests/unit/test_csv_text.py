@@ -54,7 +54,10 @@ def test_what_a_result_record_says_is_no_formula_in_the_collected_scores(tmp_pat
     grid = Grid(results=str(tmp_path), seeds=(1,), baselines={"x": ("chat",)})
     [(path, _)] = grid.records()
     configured = Configured(
-        results=str(tmp_path), benchmarks={"chat": {}}, published={"x": {"chat": {"judgments": "j"}}}
+        results=str(tmp_path),
+        benchmarks={"chat": {}},
+        notes={"chat": "@home."},
+        published={"x": {"chat": {"judgments": "j"}}},
     )
     items = Path(path).with_name("items.jsonl")
     write_jsonl(items, [{"id": 1}])
@@ -65,6 +68,6 @@ def test_what_a_result_record_says_is_no_formula_in_the_collected_scores(tmp_pat
     collect_scores.main(collect_scores.parser.parse_args(flags))
     with open(tmp_path / "scores.csv", newline="") as file:
         [row] = csv.DictReader(file)
-    assert (row["metric"], row["value"], row["note"]) == ("'-rate", "-0.5", "'=1+1, said the judge.\nSecond.")
+    assert (row["metric"], row["value"], row["note"]) == ("'-rate", "-0.5", "'@home.\n=1+1, said the judge.\nSecond.")
     [read] = make_table.read_frame(tmp_path / "scores.csv").to_dict("records")
-    assert (read["metric"], read["value"], read["note"]) == ("-rate", -0.5, "=1+1, said the judge.\nSecond.")
+    assert (read["metric"], read["value"], read["note"]) == ("-rate", -0.5, "@home.\n=1+1, said the judge.\nSecond.")

@@ -160,8 +160,6 @@ def test_example_samples_through_the_programs(published_data, sandbox, tmp_path)
         "1",
         "--threads",
         "2",
-        "--note",
-        "An example.",
     ]
     call(
         "run_programs.py",
@@ -183,7 +181,7 @@ def test_example_samples_through_the_programs(published_data, sandbox, tmp_path)
     record = json.loads(result.read_text())
     score = {"metric": "pass@1", "value": 0.5, "standard_error": None, "n": 1, "n_valid": 1}
     assert record["scores"] == [score]
-    assert record["notes"][-1] == "An example."
+    assert record["notes"][-1] == "3 samples of each problem, 2 of all 6 the same as an earlier one."
     assert not unfinished_folder(items).exists()
 
 
