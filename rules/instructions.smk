@@ -33,6 +33,7 @@ rule write_instructions:
         sampling=literally(CONFIG.instructions.sampling.model_dump_json()),
         demonstrations=CONFIG.instructions.demonstrations,
         prompts=prompts_at_first,
+        asked=shard_size,
         refilling=refilling,
         seed=job_seed("instructions"),
     message:
@@ -43,7 +44,7 @@ rule write_instructions:
         " --meta-prompt={input.meta_prompt:q} --demonstrations={params.demonstrations:q} --prompts={params.prompts:q}"
         " --engine={params.engine:q} --sampling={params.sampling:q} --seed={params.seed:q}"
         " --threads={threads:q} --batch-size={resources.batch_size:q} --gpus={resources.gpu:q}"
-        " {params.refilling} --left={log:q}.rejected.jsonl --continuations={output.continuations:q} 2> {log:q}"
+        " --count={params.asked:q} {params.refilling} --left={log:q}.rejected.jsonl --continuations={output.continuations:q} 2> {log:q}"
 
 
 rule select_instructions:

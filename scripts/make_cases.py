@@ -18,6 +18,7 @@ from isheep.ownership import Output
 from isheep.reading import iterate_rows, shared
 from isheep.records import InputError, publish
 from isheep.table_text import LATEX, MISSING, Line, Sheet, add_sheet_arguments, as_latex, as_markdown, one_line
+from isheep.terminal import printable
 
 LONGEST_WORD = 20
 """Characters of a word that fit side by side into the LaTeX table's column of texts."""
@@ -116,7 +117,7 @@ def notes(rows: list[dict], settings: CaseSettings) -> list[str]:
 
 def cut(text: str, longest: int) -> str:
     """Return a text on one line, and no more than its first characters."""
-    text = one_line(text)
+    text = printable(one_line(text))
     return text if len(text) <= longest else f"{text[:longest].rstrip()} …"
 
 

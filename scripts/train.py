@@ -35,14 +35,17 @@ from transformers.utils import ModelOutput
 from trl import SFTConfig, SFTTrainer
 
 from isheep import program
+from isheep.digest import program_digest
 from isheep.durable import sync, sync_entry
 from isheep.identity import read_identity, require_whole, write_identity
 from isheep.ownership import open_alone
 from isheep.prompts import chat_messages, response_prompt
+from isheep.provenance import installed_versions
 from isheep.reading import read_some
 from isheep.records import InputError, claim, file_sha256, publish, read_jsonl, unfinished_folder, write_json
 from isheep.training import TRAINING_RECORD, FitSettings, never_warm
 
+TRAINING_PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate")
 WHOLE = "whole"
 """In a saved step's folder: all of the step is on the disk."""
 
@@ -105,7 +108,8 @@ def saved_steps_folder(output: Path, asked: dict) -> Path:
     Steps are saved in the form of the layout, so that another number of processes begins anew.
     """
     layout = [PartialState().num_processes, is_fsdp_enabled()]
-    key = hashlib.sha256(json.dumps([asked, layout], sort_keys=True).encode()).hexdigest()
+    made_by = [program_digest(__file__), installed_versions(TRAINING_PACKAGES)]
+    key = hashlib.sha256(json.dumps([asked, layout, made_by], sort_keys=True).encode()).hexdigest()
     folder = unfinished_folder(output) / key
     if PartialState().is_main_process:
         for other in unfinished_folder(output).iterdir():

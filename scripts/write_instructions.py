@@ -46,11 +46,13 @@ def main(arguments: argparse.Namespace) -> None:
         requests = requests_of(arguments, prompts)
         written = complete_with_journal(engine, requests, journal, earlier)
         kept, rejected = candidates_kept(arguments, (completion.text for completion in written))
-        if kept >= arguments.count:
+        if kept >= arguments.aim:
             break
         if prompts >= arguments.max_prompts:
-            refuse(arguments, kept, prompts, rejected)
-        prompts = more_prompts(prompts, kept, arguments.count, arguments.max_prompts)
+            if kept < arguments.count:
+                refuse(arguments, kept, prompts, rejected)
+            break
+        prompts = more_prompts(prompts, kept, arguments.aim, arguments.max_prompts)
     remove(Path(arguments.left))
     rows = (
         earlier.named(
@@ -87,7 +89,7 @@ def candidates_kept(arguments: argparse.Namespace, texts: Iterable[str]) -> tupl
         kept_before=(),
         seeds=load_seed_tasks(arguments.seed_tasks, arguments.demonstrations),
         filters=InstructionFilters.model_validate_json(arguments.filters),
-        count=arguments.count,
+        count=arguments.aim,
     )
     return len(kept), rejected
 
@@ -116,6 +118,9 @@ parser.add_argument(
 )
 parser.add_argument("--filters", required=True, help="settings of the filters that count what is kept, JSON")
 parser.add_argument("--count", type=int, required=True, help="how many instructions are to be kept")
+parser.add_argument(
+    "--aim", type=int, required=True, help="how many to write, as far as --max-prompts allows: at least --count"
+)
 parser.add_argument("--continuations", type=Output, required=True, help="JSON Lines to write, one row a prompt")
 parser.add_argument("--left", required=True, help="JSON Lines to write if too few are found: the rejected")
 

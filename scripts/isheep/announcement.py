@@ -116,14 +116,20 @@ def plan_lines(config: Config, planned: Planned) -> list[str]:
     return lines
 
 
-def most_asked(benchmark: AlpacaEvalSettings | MtBenchSettings, judge: JudgeSettings) -> Asked:
+def most_asked(
+    benchmark: AlpacaEvalSettings | MtBenchSettings,
+    judge: JudgeSettings,
+    answering: AlpacaEvalSettings | MtBenchSettings | None = None,
+) -> Asked:
     """Return the most that a judge is asked about one set of answers.
+
+    answering: the benchmark whose answers these are, where it is another one.
 
     A byte of a known text is counted as a token, as for the spending limit, and an answer as the most tokens that it
     may have. Raises InputError for a file that cannot be read.
     """
     found = _asked_in_mt_bench if benchmark.kind == "mt_bench" else _asked_in_alpaca_eval
-    return found(benchmark, judge)
+    return found(benchmark, judge, answering or benchmark)
 
 
 def check_sandbox(config: Config, benchmarks: Iterable[str]) -> None:
@@ -137,9 +143,9 @@ def check_sandbox(config: Config, benchmarks: Iterable[str]) -> None:
             ) from None
 
 
-def _asked_in_mt_bench(benchmark: MtBenchSettings, judge: JudgeSettings) -> Asked:
+def _asked_in_mt_bench(benchmark: MtBenchSettings, judge: JudgeSettings, answering: MtBenchSettings) -> Asked:
     questions = load_questions(benchmark.questions)
-    longest = Answer("any", ("x" * benchmark.max_tokens,) * TURNS)
+    longest = Answer("any", ("x" * answering.max_tokens,) * TURNS)
     references = load_references(benchmark.references, questions, benchmark.reference_categories)
     prompts = load_judge_prompts(benchmark.judge_prompts)
     asked = gradings(questions, {question.id: longest for question in questions}, references, prompts)
@@ -149,19 +155,21 @@ def _asked_in_mt_bench(benchmark: MtBenchSettings, judge: JudgeSettings) -> Aske
     return Asked(benchmark.attempts * len(asked), prompt, completion)
 
 
-def _asked_in_alpaca_eval(benchmark: AlpacaEvalSettings, judge: JudgeSettings) -> Asked:
+def _asked_in_alpaca_eval(benchmark: AlpacaEvalSettings, judge: JudgeSettings, answering: AlpacaEvalSettings) -> Asked:
     reference, annotator = load_reference(benchmark.reference), load_annotator(benchmark.annotator)
     sampling, prompt, completion = annotator.settings.completions_kwargs.sampling, 0, 0
     around = TOKENS_AROUND_A_MESSAGE * annotator.prompt.count(TURN_TAGS[0])
     for row in reference:
-        text = annotator.prompt + row["instruction"] + row["output"] + "x" * benchmark.sampling.max_tokens
+        text = annotator.prompt + row["instruction"] + row["output"] + "x" * answering.sampling.max_tokens
         most = worst_case(Request("any", text, sampling, seed=0))
         prompt, completion = prompt + most[0] + around, completion + most[1]
     return Asked(len(reference), prompt, completion)
 
 
 def _most_asked_if_known(
-    benchmark: AlpacaEvalSettings | MtBenchSettings, judge: JudgeSettings
+    benchmark: AlpacaEvalSettings | MtBenchSettings,
+    judge: JudgeSettings,
+    answering: AlpacaEvalSettings | MtBenchSettings,
 ) -> tuple[Asked | None, str]:
     """The most that a judge is asked; else None, and why it is not known, which is no reason to end a run: its files
     are not fetched yet, or alpaca-eval, which has the prompt, is not installed where jobs are only submitted."""
@@ -170,7 +178,7 @@ def _most_asked_if_known(
     if absent:
         return None, f"as often as {absent[0]} will say"
     try:
-        return most_asked(benchmark, judge), ""
+        return most_asked(benchmark, judge, answering), ""
     except InputError as error:
         return None, f"as often as cannot be told here ({str(error).rstrip('.')})"
 
@@ -180,7 +188,7 @@ def _judging(config: Config, name: str, jobs: int) -> tuple[str, Counter | None]
     benchmark = config.benchmarks[name]
     judge = config.judges[benchmark.judge]
     who = f"the model {judge.model}" if judge.api is None else f"{judge.api.model} at {judge.api.base_url}"
-    asked, unknown = _most_asked_if_known(benchmark, judge)
+    asked, unknown = _most_asked_if_known(benchmark, judge, config.benchmarks[benchmark.answers_of or name])
     often = f"{_counted(asked.calls * jobs, 'time')} at most" if asked else unknown
     cost, amount = _cost(config, benchmark.judge, asked, jobs)
     return f"the judge {benchmark.judge} ({who}) is asked {often}, {cost}", amount

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from isheep.digest import program_digest
 from isheep.engine import Completion, Request
 from isheep.journal import EARLIER, request_key
+from isheep.project import is_of_project
 from isheep.provenance import ENGINE_PACKAGES, installed_versions
 from isheep.reading import iterate_rows
 
@@ -39,7 +40,8 @@ def keep_earlier_texts() -> None:
     remove = Job.remove_existing_output
 
     async def put_aside_and_remove(self: "Job") -> None:
-        for output in self.output if self.rule.name in WRITERS else ():
+        # As a module's, a rule's name has what the other workflow puts before it.
+        for output in self.output if is_of_project(self) and self.rule.name.endswith(WRITERS) else ():
             if await output.exists():
                 os.replace(output, earlier_file(output))
         await remove(self)

@@ -14,6 +14,7 @@ from pathlib import Path
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from isheep import INTERRUPTED
+from isheep.terminal import printable
 
 SENTENCE = "Error: "
 """How a line begins that a program ends with (isheep.program)."""
@@ -72,7 +73,7 @@ class Failures(logging.Handler):
             said.setdefault(sentence, []).append(log)
         for sentence, logs in said.items():
             others = f" (and of {len(logs) - 1} more that ended so: {', '.join(logs[1:])})" if len(logs) > 1 else ""
-            print(f"{sentence} Log: {logs[0]}{others}", file=sys.stderr)
+            print(printable(f"{sentence} Log: {logs[0]}{others}"), file=sys.stderr)
 
 
 def reason(rule: str, logs: list[str]) -> tuple[str, str]:

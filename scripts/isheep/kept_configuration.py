@@ -19,7 +19,11 @@ PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
 
 def keep_configuration(config: Config, folder: str | Path) -> None:
     """Write the configuration into the folder of its results. No rule makes this file or reads it."""
-    content = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+    # Of the hardware what was given: the rest is found on each machine.
+    hardware = config.hardware.model_dump(mode="json", exclude_unset=True)
+    content = yaml.safe_dump(
+        config.model_dump(mode="json") | {"hardware": hardware}, sort_keys=False, allow_unicode=True, width=120
+    )
     with publish(Path(folder, CONFIGURATION)) as partial:
         partial.write_text(HEADING + PASSWORD.sub("", content), encoding="utf-8")
 

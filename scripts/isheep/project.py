@@ -5,6 +5,10 @@ the configuration are there. What is shipped with the project is taken from the 
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from snakemake.jobs import Job
 
 PROJECT = Path(__file__).absolute().parents[2]
 """The folder with the Snakefile."""
@@ -33,3 +37,8 @@ def located_all(content: object) -> object:
     if isinstance(content, list | tuple):
         return type(content)(located_all(value) for value in content)
     return located(content) if isinstance(content, str) and content.startswith(SHIPPED) else content
+
+
+def is_of_project(job: "Job") -> bool:
+    """Whether a job is one of ours, and not one of a workflow that has this one as its module."""
+    return Path(str(job.rule.snakefile)).is_relative_to(PROJECT)

@@ -11,14 +11,13 @@ from snakemake.io import is_flagged
 from snakemake.jobs import Job
 from snakemake.workflow import Workflow
 
-from isheep.project import PROJECT
+from isheep.project import is_of_project
 
-COLLECTING = ("collect_scores", "collect_scores_of_table")
-"""The rules whose programs check every result (isheep.result_checks)."""
 UNRECORDED = (
-    "What {count} jobs have made, such as {file}, came here without Snakemake's record of it: copy the folder "
-    ".snakemake from where it was made. Without it, what is older than its inputs is made again, and every score is "
-    "checked by its own record. `--touch` takes all as made with this configuration: only where it was."
+    "What {count} jobs have made, such as {file}, came here without Snakemake's record of how it was made, so that "
+    "nothing tells whether it fits this configuration: copy the folder .snakemake from where it was made, or remove "
+    "these results; only where they were made with this very configuration, add --touch --forceall once, which takes "
+    "them as they are."
 )
 
 
@@ -29,9 +28,8 @@ def make_missing_outputs_again(workflow: Workflow) -> None:
     Snakemake removes the outputs of a job that fails, and then takes an output that is missing in the middle for one
     that nobody needs any more. So the next run would leave the results below it as they are: those of earlier settings.
     Of outputs that came without Snakemake's record it compares nothing but times, so that those of other settings would
-    count as finished. Then scores are collected again, which refuses each that does not fit what is configured.
-    Temporary outputs are no part of this: they are removed on purpose. Nor are the jobs of a workflow that has this one
-    as its module.
+    count as finished. Such a run ends before its first job. Temporary outputs are no part of this: they are removed on
+    purpose. Nor are the jobs of a workflow that has this one as its module.
     """
     if not workflow.is_main_process:
         return
@@ -40,12 +38,13 @@ def make_missing_outputs_again(workflow: Workflow) -> None:
     async def check_incomplete_and_missing(self: DAG) -> None:
         await check(self)
         checksums: dict[str, str | None] = {}
-        for job in filter(_is_of_project, self.jobs):
+        for job in filter(is_of_project, self.jobs):
             missing = [f async for f in job.missing_output(job.output) if not is_flagged(f, "temp")]
             if missing and await _is_used(self, job):
                 self.reason(job).missing_output.update(missing)
             self.reason(job).updated_input.update([f async for f in _replaced_inputs(self, job, checksums)])
-        await _check_unrecorded(self)
+        if not workflow.touch:
+            await _refuse_unrecorded(self)
 
     DAG.check_incomplete = check_incomplete_and_missing
 
@@ -69,10 +68,6 @@ def name_undeclared(folder: str, names: Iterable[str]) -> None:
         )
 
 
-def _is_of_project(job: Job) -> bool:
-    return Path(str(job.rule.snakefile)).is_relative_to(PROJECT)
-
-
 async def _replaced_inputs(dag: DAG, job: Job, checksums: dict[str, str | None]) -> AsyncIterator[str]:
     """Yield the inputs that no job makes and that are others than those that a job's outputs were made from.
 
@@ -92,14 +87,12 @@ async def _replaced_inputs(dag: DAG, job: Job, checksums: dict[str, str | None])
             yield file
 
 
-async def _check_unrecorded(dag: DAG) -> None:
-    """Collect scores again that came without Snakemake's record, and say so once: the next run finds a record."""
-    unrecorded = [job for job in dag.jobs if _is_of_project(job) and await _is_unrecorded(dag, job)]
-    collecting = [job for job in unrecorded if job.rule.name.endswith(COLLECTING)]
-    for job in collecting:
-        dag.reason(job).missing_output.update(job.output)
-    if collecting:
-        print(UNRECORDED.format(file=collecting[0].output[0], count=len(unrecorded)), file=sys.stderr)
+async def _refuse_unrecorded(dag: DAG) -> None:
+    """End a run that would take results without Snakemake's record for finished ones."""
+    unrecorded = [job for job in dag.jobs if is_of_project(job) and await _is_unrecorded(dag, job)]
+    if unrecorded:
+        file = min(str(file) for job in unrecorded for file in job.output)
+        sys.exit(f"Error: {UNRECORDED.format(file=file, count=len(unrecorded))}")
 
 
 async def _is_unrecorded(dag: DAG, job: Job) -> bool:

@@ -50,8 +50,9 @@ class Configured(Settings):
         measured = [(m, c, names) for m, checkpoints in grid.measured.items() for c, names in checkpoints.items()]
         benchmarks = {name for *_, names in measured for name in names}
         benchmarks |= {name for names in grid.baselines.values() for name in names}
+        answered = {self.benchmarks[name].get("answers_of") for name in benchmarks & self.benchmarks.keys()}
         shown = {
-            "benchmarks": benchmarks,
+            "benchmarks": benchmarks | answered,
             "notes": benchmarks,
             "judges": benchmarks,
             "system_prompts": {model for model, *_ in measured},
@@ -64,6 +65,8 @@ class Configured(Settings):
     def of(self, model: str, checkpoint: str, benchmark: str) -> dict:
         """Return the settings that a result of this checkpoint, or of this baseline (PUBLISHED), is made with."""
         settings = {"benchmark": self.benchmarks[benchmark]}
+        if shared := self.benchmarks[benchmark].get("answers_of"):
+            settings["answers"] = self.benchmarks[shared]
         judge = self.judges.get(benchmark)
         if checkpoint == PUBLISHED:
             files = self.published[model][benchmark]

@@ -102,6 +102,7 @@ def test_the_most_tokens_are_those_of_the_longest_answers_and_judgments(raw):
     assert asked.prompt_tokens > known + alpaca.sampling.max_tokens * len(reference)
     longer = alpaca.model_copy(update={"sampling": alpaca.sampling.model_copy(update={"max_tokens": 90})})
     assert most_asked(longer, judge).prompt_tokens == asked.prompt_tokens + 10 * len(reference)
+    assert most_asked(alpaca, judge, longer) == most_asked(longer, judge), "of the benchmark whose answers are judged"
 
 
 def test_every_attempt_of_a_judgment_is_counted(raw):

@@ -11,6 +11,7 @@ from isheep import earlier_texts
 from isheep.earlier_texts import EarlierTexts, earlier_file, keep_earlier_texts
 from isheep.engine import Request, Sampling
 from isheep.journal import FINISHED, remove_leftovers
+from isheep.project import PROJECT
 from isheep.records import read_jsonl, unfinished_folder
 from isheep.writing import complete_and_publish
 
@@ -94,7 +95,8 @@ def test_snakemake_puts_aside_what_writers_have_written_and_removes_the_rest(tmp
     keep_earlier_texts()
     output = Output(tmp_path / "shard0.jsonl")
     output.path.write_text("old")
-    asyncio.run(Job.remove_existing_output(SimpleNamespace(rule=SimpleNamespace(name=rule), output=[output])))
+    asked = SimpleNamespace(name=rule, snakefile=PROJECT / "Snakefile")
+    asyncio.run(Job.remove_existing_output(SimpleNamespace(rule=asked, output=[output])))
     assert not output.path.exists()
     assert earlier_file(output.path).exists() == is_kept
 

@@ -37,13 +37,20 @@ def write(tmp_path, monkeypatch):
     Path("seeds.jsonl").write_text("".join(json.dumps(seed) + "\n" for seed in seeds))
     Path("meta.txt").write_text(META_PROMPT)
 
-    def run(count: int, prompts: int, most: int, **filters: object) -> tuple[list[int], str]:
+    def run(count: int, prompts: int, most: int, aim: int | None = None, **filters: object) -> tuple[list[int], str]:
         writer = Writer()
         monkeypatch.setattr(write_instructions, "open_requested_engine", lambda *_: writer)
         flags = {
             **{"checkpoint": ".", "seed-tasks": "seeds.jsonl", "meta-prompt": "meta.txt", "demonstrations": 1},
             **{"engine": "{}", "seed": 1, "sampling": '{"max_tokens": 9}', "filters": json.dumps(filters)},
-            **{"count": count, "prompts": prompts, "max-prompts": most, "continuations": OUTPUT, "left": LEFT},
+            **{
+                "count": count,
+                "aim": aim or count,
+                "prompts": prompts,
+                "max-prompts": most,
+                "continuations": OUTPUT,
+                "left": LEFT,
+            },
         }
         monkeypatch.setattr(sys, "argv", ["write_instructions", *(f"--{key}={flags[key]}" for key in flags)])
         try:
@@ -68,6 +75,13 @@ def test_a_shard_is_refilled_with_new_prompts_until_it_has_enough(write):
     assert sum("word" in row["text"] for row in rows) >= 6
     assert not unfinished_folder(OUTPUT).exists()
     assert not LEFT.exists()
+
+
+def test_a_shard_aims_at_more_where_earlier_ones_may_hold_the_same_but_ends_at_its_bound_with_enough(write):
+    enough, _ = write(2, 4, 99)
+    more, said = write(2, 4, 99, aim=6)
+    assert (len(more) > len(enough), said) == (True, "")
+    assert write(4, 4, 9, aim=6)[1] == ""
 
 
 def test_at_its_bound_a_shard_is_refused_with_what_removed_the_rest_and_leaves_that_to_look_at(write):
