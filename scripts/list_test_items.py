@@ -34,8 +34,8 @@ def lm_eval_items(arguments: argparse.Namespace) -> list[dict]:
         raise InputError("--kind lm_eval needs --task, lm-eval's name of the task; give it.")
     with tempfile.TemporaryDirectory() as caches:
         stay_offline(caches)
-        manager = find_task(arguments.task, sorted({str(file.parent) for file in arguments.source}))
-        with fetched_data(arguments.hub_data, {}):
+        manager = find_task(arguments.task, arguments.source)
+        with fetched_data(arguments.hub_data, {}, arguments.source):
             tasks = load_without_download(manager, arguments.task)
             questions = {task.task_name: [question_of(task, doc) for doc in task.eval_docs] for task in tasks}
             kept = kept_items(tasks, arguments.exclude, arguments.limit)

@@ -60,8 +60,8 @@ def run_task(arguments: argparse.Namespace, open_model: Callable) -> dict:
     import lm_eval
 
     data: dict[str, str] = {}
-    manager = find_task(arguments.task, sorted({str(file.parent) for file in arguments.task_files}))
-    with fetched_data(arguments.hub_data, data), seeded_scoring():
+    manager = find_task(arguments.task, arguments.task_files)
+    with fetched_data(arguments.hub_data, data, arguments.task_files), seeded_scoring():
         tasks = load_without_download(manager, arguments.task)
         check_punkt(tasks)
         excluded = arguments.exclude
@@ -164,7 +164,7 @@ def scores(task: str, aggregated: dict | None, samples: list[dict]) -> list[dict
                 "value": value if math.isfinite(value) else None,
                 "standard_error": error if isinstance(error, float) and math.isfinite(error) else None,
                 "n": len(parts),
-                "n_valid": sum(part is not None and part == part for part in parts),
+                "n_valid": sum(bool(part is not None and part == part) for part in parts),  # not numpy's own
             }
         )
     if not rows:

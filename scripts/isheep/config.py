@@ -16,12 +16,13 @@ from isheep.embedding import EmbeddingSettings
 from isheep.engine import EngineSettings, Sampling
 from isheep.figures import KINDS_WITH_SCORES, FigureSettings
 from isheep.hardware import HardwareSettings
+from isheep.hub_cache import FETCHED
 from isheep.instructions import InstructionFilters
 from isheep.judges import JudgeSettings
 from isheep.responses import ResponseRules
 from isheep.selection import SelectionSettings
 from isheep.settings import Settings, Unique
-from isheep.sources import FETCHED, FetchSettings
+from isheep.sources import FetchSettings
 from isheep.spelling import listed, nearest
 from isheep.tables import TableSettings
 from isheep.training_settings import TrainingSettings

@@ -13,10 +13,11 @@ from isheep.assessment import load_assessment_prompt
 from isheep.benchmarks import FILE_KEYS, BenchmarkSettings
 from isheep.config import Config, RecipeSettings
 from isheep.figures import FigureSettings
+from isheep.hub_cache import FETCHED
 from isheep.project import located, located_all
 from isheep.prompts import load_meta_prompt, load_seed_tasks
 from isheep.records import InputError
-from isheep.sources import FETCHED, load_sources
+from isheep.sources import load_sources
 from isheep.spelling import listed, nearest, nearest_file
 from isheep.yaml_text import read_yaml
 

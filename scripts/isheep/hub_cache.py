@@ -7,6 +7,8 @@ from isheep.records import InputError
 MODEL_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "merges.txt", "tokenizer.model")
 """What is taken of a model's repository or folder: weights in safetensors, configuration and tokenizer; no code."""
 
+FETCHED = "results/fetched"
+"""Where everything that is fetched lies."""
 HOW_TO_FETCH = "run `snakemake prefetch --cores 2`, with the same --configfile, on a machine with a network"
 """What an error about something that has not been fetched says to do."""
 

@@ -4,11 +4,11 @@ import json
 import os
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from isheep.hub_cache import HOW_TO_FETCH, snapshot_of
+from isheep.hub_cache import FETCHED, HOW_TO_FETCH, snapshot_of
 from isheep.project import located_all
 from isheep.records import InputError
 from isheep.seeds import derive_seed
@@ -31,12 +31,15 @@ def stay_offline(caches: str, nltk_data: str | None = None) -> None:
         os.environ["NLTK_DATA"] = nltk_data
 
 
-def find_task(task: str, folders: list[str]):
-    """The lm-eval TaskManager that knows the task: of the folder it lies in alone, one of `folders` before lm-eval's
-    own, since listing the thousands of tasks that come with lm-eval takes longer than measuring a small model.
+def find_task(task: str, files: Sequence[Path]):
+    """The lm-eval TaskManager that knows the task: of the folder it lies in alone, that of one of the benchmark's own
+    `files` before lm-eval's, since listing the thousands of tasks that come with lm-eval takes longer than measuring a
+    small model. Raises InputError for a task that nothing defines, or a file that is not among them.
     """
     from lm_eval.tasks import TaskManager
 
+    folders = sorted({str(file.parent) for file in files})
+    _require_one_definition(task, files)
     for places in (folders, _own_folders(task)):
         if places:
             manager = TaskManager(include_path=places, include_defaults=False)
@@ -57,14 +60,31 @@ def _own_folders(task: str) -> list[str]:
     as for a task that a file defines by another key."""
     import lm_eval.tasks
 
+    found = list(_defining(task, Path(lm_eval.tasks.__file__).parent))
+    return [str(found[0].parent)] if len(found) == 1 else []
+
+
+def _require_one_definition(task: str, files: Sequence[Path]) -> None:
+    """Raise InputError where another file than the benchmark's own, or a second one of these, defines its task: lm-eval
+    looks into all files of a folder, and takes the one that it meets first."""
+    named = {file.resolve() for file in files}
+    found = {path.resolve(): path for folder in {file.parent for file in files} for path in _defining(task, folder)}
+    others = [str(path) for full, path in found.items() if full not in named] or [*map(str, found.values())][1:]
+    if others:
+        raise InputError(
+            f"the benchmark's key files: the task {task!r} is also defined by {min(others)}, and lm-eval would take "
+            "either; give it another name there, or move that file to another folder."
+        )
+
+
+def _defining(task: str, folder: Path) -> Iterator[Path]:
+    """The files below a folder that define a task or group of this name."""
     name = task.encode()
     defined = re.compile(rb"^(?:task|group):\s*['\"]?" + re.escape(name) + rb"['\"]?\s*(?:#.*)?$", re.MULTILINE)
-    found = []
-    for path in Path(lm_eval.tasks.__file__).parent.rglob("*.yaml"):
+    for path in folder.rglob("*.yaml"):
         content = path.read_bytes()
         if name in content and defined.search(content):
-            found.append(str(path.parent))
-    return found if len(found) == 1 else []
+            yield path
 
 
 @contextmanager
@@ -148,15 +168,17 @@ def kept_items(tasks: list, excluded: dict[str, list], limit: int | None) -> dic
 
 
 @contextmanager
-def fetched_data(cache: str | None, found: dict[str, str]) -> Iterator[None]:
+def fetched_data(cache: str | None, found: dict[str, str], files: Sequence[Path] | None = None) -> Iterator[None]:
     """Let lm-eval's tasks load the hub's data sets from what was fetched into `cache`, a folder of a hub cache.
 
     found: gets the commit of every data set that was loaded. A data set that was not fetched is an InputError with its
-    name. The libraries themselves find no data set offline that they have not prepared online.
+    name. The libraries themselves find no data set offline that they have not prepared online. files: the benchmark's
+    own; a task that reads another one is an InputError, since a change of that one would not be noticed. None: any.
     """
     import datasets
 
     load = datasets.load_dataset
+    known = None if files is None else {file.resolve() for file in files}
 
     def load_fetched(path: str, *arguments, **keywords):
         if path.count("/") == 1 and not Path(path).exists():
@@ -168,13 +190,29 @@ def fetched_data(cache: str | None, found: dict[str, str]) -> Iterator[None]:
             snapshot = snapshot_of(cache, path)
             found[path] = snapshot.name
             path = str(snapshot)
-        return load(path, *arguments, **located_all(keywords))
+        keywords = located_all(keywords)
+        for file in _texts_of(keywords.get("data_files")) if known is not None else ():
+            if Path(file).is_file() and f"{FETCHED}/" not in file and Path(file).resolve() not in known:
+                raise InputError(
+                    f"the task reads {file}, which the benchmark's key files does not name; add it there, so that a "
+                    "change of it is noticed."
+                )
+        return load(path, *arguments, **keywords)
 
     datasets.load_dataset = load_fetched
     try:
         yield
     finally:
         datasets.load_dataset = load
+
+
+def _texts_of(content: object) -> Iterator[str]:
+    """The texts in what may be one, a list or a dictionary of such."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, dict | list | tuple):
+        for part in content.values() if isinstance(content, dict) else content:
+            yield from _texts_of(part)
 
 
 @contextmanager

@@ -107,7 +107,13 @@ def _defines(file: Path, task: str) -> bool:
 
 def _read_task(file: Path) -> dict:
     """A task's settings on top of those that its file includes. Empty where this is not such a file."""
-    content = yaml.load(file.read_text(encoding="utf-8"), Loader=_TaskLoader)
+    try:
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_TaskLoader)
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        problem = getattr(error, "problem", None) or "it cannot be read"
+        raise InputError(f"{file}{line}: it is not valid YAML ({problem}); correct it.") from None
     if not isinstance(content, dict):
         return {}
     included = content.get("include")

@@ -6,8 +6,8 @@ Only the Snakefile uses it.
 from collections.abc import Iterable
 
 from isheep.benchmarks import FILE_KEYS
+from isheep.hub_cache import FETCHED
 from isheep.matrix import Matrix
-from isheep.sources import FETCHED
 
 NLTK = "nltk_data/"
 """How the names of the files begin that benchmarks with `nltk` need."""

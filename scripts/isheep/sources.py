@@ -44,10 +44,6 @@ LOCK_HEADER = """\
 """
 
 
-FETCHED = "results/fetched"
-"""Where everything that is fetched lies."""
-
-
 class FetchSettings(Settings):
     """Where seeds, prompts, benchmark files, data sets and models are fetched from."""
 

@@ -201,14 +201,14 @@ def test_an_unknown_task_is_one_sentence(tiny_checkpoint, tmp_path):
 
 def test_items_are_left_out_by_a_field_and_the_record_says_so(tiny_checkpoint, tmp_path):
     files = [f"{TASKS}/tiny_ifeval.yaml", f"{TASKS}/tiny_ifeval.jsonl"]
-    flags = ["--exclude", '{"key": [1, 4]}', "--limit", "3", "--note", "A note."]
+    flags = ["--exclude", '{"key": [1, 4]}', "--limit", "3"]
     done = run_program(tiny_checkpoint, tmp_path, "--task", "tiny_ifeval", "--task-files", *files, "--raw", *flags)
     assert done.returncode == 0, done.stderr
     assert [item["id"] for item in read_jsonl(tmp_path / "out" / "items.jsonl")] == [1, 2, 4]
     record = json.loads((tmp_path / "out" / "result.json").read_text())
     assert record["scores"][0]["n"] == 3
     assert record["excluded"] == {"key": [1, 4]}
-    assert record["notes"] == ["A note.", "Left out: items whose key is 1, 4.", "Only the first 3 items."]
+    assert record["notes"] == ["Left out: items whose key is 1, 4.", "Only the first 3 items."]
 
 
 def test_an_excluded_value_that_no_item_has_is_an_error():

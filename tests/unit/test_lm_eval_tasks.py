@@ -1,9 +1,13 @@
 """lm-eval's tasks are found by their names without listing all of them."""
 
+import json
+
+import numpy
 import pytest
 import yaml
 
-from isheep.lm_eval_tasks import find_task
+import measure
+from isheep.lm_eval_tasks import fetched_data, find_task
 from isheep.records import InputError
 from workspace import ROOT
 
@@ -22,8 +26,42 @@ def test_each_task_of_the_suite_is_found_in_its_own_folder():
 
 
 def test_a_folder_of_our_own_comes_first(tmp_path):
-    (tmp_path / "boolq.yaml").write_text("task: boolq\ndataset_path: json\n")
-    assert find_task("boolq", [str(tmp_path)]).all_tasks == ["boolq"]
+    file = tmp_path / "boolq.yaml"
+    file.write_text("task: boolq\ndataset_path: json\n")
+    assert find_task("boolq", [file]).all_tasks == ["boolq"]
+
+
+@pytest.mark.parametrize(
+    "named", [["one.yaml", "data.jsonl"], ["one.yaml", "two.yaml"], ["sub/data.jsonl", "one.yaml"]]
+)
+def test_a_task_that_two_files_define_is_refused(tmp_path, named):
+    for file in ("one.yaml", "two.yaml", "sub/three.yaml"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("task: mine\ndataset_path: json\n")
+    with pytest.raises(InputError, match=r"the task 'mine' is also defined by .*/(two|sub/three)\.yaml"):
+        find_task("mine", [tmp_path / file for file in named])
+
+
+def test_a_file_of_data_that_the_benchmark_does_not_name_is_refused(tmp_path, monkeypatch):
+    import datasets
+
+    data = tmp_path / "data.jsonl"
+    data.write_text('{"text": "a"}\n')
+    with fetched_data(None, {}, [data]):
+        assert len(datasets.load_dataset("json", data_files={"test": str(data)}, cache_dir=str(tmp_path))["test"]) == 1
+    with (
+        fetched_data(None, {}, []),
+        pytest.raises(InputError, match=r"data\.jsonl, which the benchmark's key files does"),
+    ):
+        datasets.load_dataset("json", data_files={"test": str(data)}, cache_dir=str(tmp_path))
+
+
+def test_scores_of_numpy_numbers_can_be_written():
+    values = [numpy.float64(1.0), numpy.float64(0.0), numpy.float64("nan")]
+    samples = [{"filter": "none", "exact_match": value} for value in values]
+    [score] = measure.scores("mine", {"exact_match,none": numpy.float64(0.5)}, samples)
+    assert (score["n"], score["n_valid"]) == (3, 2)
+    json.dumps(score)
 
 
 def test_a_task_of_no_file_is_one_sentence():
