@@ -175,7 +175,9 @@ def items_of_task(tmp_path):
         output = tmp_path / "listed.jsonl"
         command = [sys.executable, str(ROOT / "scripts/list_test_items.py"), "--kind", "lm_eval", "--task", name]
         done = subprocess.run(
-            [*command, "--source", str(task), "--output", str(output), *flags], capture_output=True, text=True
+            [*command, "--source", str(task), str(tmp_path / "docs.jsonl"), "--output", str(output), *flags],
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, done.stderr
         return read_jsonl(output)
