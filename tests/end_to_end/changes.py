@@ -182,7 +182,7 @@ NOTHING = {
     "batch size": Change(CONFIG, "batch_size: 128", "batch_size: 7"),
     "threads": Change(CONFIG, "threads: 1 ", "threads: 2 "),
     "micro batch": Change(CONFIG, "micro_batch_size: 16", "micro_batch_size: 4"),
-    "GPUs": Change(CONFIG, "runtime: ", "hardware: {gpus_per_node: 8, gpu_memory_gib: 40}\n\nruntime: "),
+    "GPUs": Change(CONFIG, "  gpus_per_node: 0 ", "  gpu_memory_gib: 40\n  gpus_per_node: 8 "),
     "bound of prompts": Change(SMALL, "prompts_per_shard: 40", "prompts_per_shard: 40\n  max_prompts_per_shard: 99"),
     "share of readable scores": Change(CONFIG, "\nassessment:\n", "\nassessment:\n  min_readable_share: 0.2\n"),
     "comment": Change("scripts/write_responses.py", "    requests = []\n", "    requests = []  # none yet\n"),

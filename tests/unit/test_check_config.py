@@ -47,10 +47,10 @@ def test_a_file_that_does_not_exist_is_named_with_the_nearest(file, meant):
 
 
 def test_files_lie_on_top_of_each_other_as_snakemake_merges_them(tmp_path):
-    (tmp_path / "mine.yaml").write_text("experiment: {name: mine}\nrecipes: {one_base: {selection: {threshold: 5}}}\n")
+    (tmp_path / "mine.yaml").write_text("experiment: {name: mine}\nrecipes: {one_base: {instructions: 400}}\n")
     config = read_config(["config/config.yaml", tmp_path / "mine.yaml"])
     assert (config.experiment.name, config.experiment.models) == ("mine", ("demo",))
-    assert config.recipes["self_instruct"].selection.threshold == 5
+    assert config.recipes["self_instruct"].instructions == 400
 
 
 def test_the_program_says_what_the_configuration_is_about_or_what_is_wrong():

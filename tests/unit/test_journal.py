@@ -69,6 +69,7 @@ def test_equal_requests_are_asked_once_and_all_answered(engine, tmp_path):
 def shared(tmp_path, monkeypatch):
     """The folder of texts that experiments share."""
     monkeypatch.setenv(SHARED_TEXTS, str(tmp_path / "shared"))
+    monkeypatch.setattr("sys.argv", [__file__])
     return tmp_path / "shared"
 
 
@@ -89,6 +90,7 @@ def test_texts_of_other_requests_checkpoints_versions_or_programs_are_not_taken(
     complete_with_journal(engine, requests(4), tmp_path / "checkpoint")
     monkeypatch.undo()
     monkeypatch.setenv(SHARED_TEXTS, str(shared))
+    monkeypatch.setattr("sys.argv", [__file__])
     monkeypatch.setattr("isheep.journal.installed_versions", lambda names: {"torch": "0"})
     complete_with_journal(engine, requests(4), tmp_path / "version")
     monkeypatch.setattr("sys.argv", [str(Path(tmp_path, "program.py"))])
