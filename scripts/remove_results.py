@@ -9,12 +9,13 @@ from isheep import program, recorded
 
 def main(arguments: argparse.Namespace) -> None:
     """Remove the folder and the records. Without these, Snakemake would plan outputs of the same path by old ones."""
-    recorded.forget(arguments.results)
+    recorded.forget(Path(arguments.results))
     shutil.rmtree(arguments.results, ignore_errors=True)
 
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--results", type=Path, required=True, help="folder of the experiment's results, results/<name>")
+# No path for `program`, which watches what is read for changes.
+parser.add_argument("--results", required=True, help="folder of the experiment's results, results/<name>")
 
 if __name__ == "__main__":
     program.run(main, parser)
