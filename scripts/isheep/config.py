@@ -133,7 +133,8 @@ class InstructionSettings(Settings):
     """The most prompts continued, in the same proportion, where a shard has too few instructions after the filters; it
     is refilled until then. null: four times `prompts_per_shard`."""
     sampling: Sampling = Sampling(temperature=1.0, top_p=0.95, max_tokens=1000, stop=("17",))
-    """How the continuation is sampled (authors' scripts: temperature 1, top_p 0.95, 1000 tokens, stop at item 17)."""
+    """How the continuation is sampled (authors' scripts: temperature 1, top_p 0.95, 1000 tokens, stop at item 17).
+    Where this key is given, what it leaves out is not taken from there: top_p is then 1, and there are no stop texts."""
     filters: InstructionFilters = InstructionFilters()
     """Which candidates are dropped."""
 
@@ -161,7 +162,8 @@ class ResponseSettings(Settings):
     sampling: Sampling = Sampling(
         temperature=1.0, top_p=0.95, max_tokens=1000, stop=("<|endoftext|>", "<|im_start|>", "<|im_end|>")
     )
-    """How responses are sampled (authors' scripts: temperature 1, top_p 0.95, 1000 tokens)."""
+    """How responses are sampled (authors' scripts: temperature 1, top_p 0.95, 1000 tokens). Where this key
+    is given, what it leaves out is not taken from there: top_p is then 1, and there are no stop texts."""
     rules: ResponseRules = ResponseRules()
     """Which pairs are dropped before they are scored."""
 
@@ -175,7 +177,8 @@ class AssessmentSettings(Settings):
     sampling: Sampling = Sampling(
         temperature=1.0, top_p=0.95, max_tokens=1000, stop=("<|endoftext|>", "<|im_start|>", "<|im_end|>")
     )
-    """How assessments are sampled (authors' scripts: as responses)."""
+    """How assessments are sampled (authors' scripts: as responses). Where this key is given,
+    what it leaves out is not taken from there: top_p is then 1, and there are no stop texts."""
     min_readable_share: Annotated[float, Field(ge=0, le=1)] = 0.05
     """The share of the assessments whose score must be readable. A job stops early, from its 50th assessment on, where
     fewer are, and says so where that is so at its end, of 20 or more; 0 never stops one. No result depends on it."""
