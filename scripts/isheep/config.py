@@ -134,7 +134,8 @@ class InstructionSettings(Settings):
     is refilled until then. null: four times `prompts_per_shard`."""
     sampling: Sampling = Sampling(temperature=1.0, top_p=0.95, max_tokens=1000, stop=("17",))
     """How the continuation is sampled (authors' scripts: temperature 1, top_p 0.95, 1000 tokens, stop at item 17).
-    Where this key is given, what it leaves out is not taken from there: top_p is then 1, and there are no stop texts."""
+    Where this key is given, what it leaves out is not taken from there: top_p is then 1, and there are no stop texts.
+    """
     filters: InstructionFilters = InstructionFilters()
     """Which candidates are dropped."""
 
