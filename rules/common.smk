@@ -8,7 +8,6 @@
 # The wildcard `owner` is the folder of the checkpoint below its seed: `base`, or `<recipe>/iter<t>`;
 # `subject` is the folder, below the experiment's, of anything that is measured: a checkpoint or a baseline.
 import json
-import math
 import os
 import re
 import shlex
@@ -239,11 +238,9 @@ def refilling(wildcards, resources):
     """Flags that say until when a shard is refilled. They change no instruction that is kept; and Snakemake follows no
     change of a parameter that is made with `resources`."""
     count = shard_size(wildcards)
-    # Some will resemble those of earlier shards, which are written at the same time.
-    aim = count if wildcards.shard == "0" else math.ceil(1.1 * count)
-    filters = CONFIG.instructions.filters.model_dump_json()
-    most = CONFIG.instructions.prompts(count)[1]
-    return as_flags({"aim": aim, "max-prompts": most, "filters": filters})
+    settings = CONFIG.instructions
+    aim, (_, most) = settings.aim(count, int(wildcards.shard)), settings.prompts(count)
+    return as_flags({"aim": aim, "max-prompts": most, "filters": settings.filters.model_dump_json()})
 
 
 def earlier_instructions(wildcards):

@@ -8,9 +8,7 @@ CONFIGURED = Configured(
     benchmarks={
         name: CONFIG.benchmarks[name].model_dump(mode="json", exclude=NO_PART_OF_RESULTS) for name in BENCHMARKS
     },
-    notes={
-        name: note for name in BENCHMARKS if (note := getattr(CONFIG.benchmarks[name], "note", None)) is not None
-    },
+    notes={name: note for name in BENCHMARKS if (note := getattr(CONFIG.benchmarks[name], "note", None)) is not None},
     judges={name: judge_settings(name) for name in BENCHMARKS if CONFIG.benchmarks[name].kind in JUDGED},
     engine=ENGINE_SETTINGS,
     system_prompts={name: CONFIG.models[name].system_prompt for name in CONFIG.experiment.models},

@@ -6,10 +6,10 @@ import json
 import pandas
 
 from isheep import program
-from isheep.csv_text import guarded_frame
+from isheep.csv_text import write_frame
 from isheep.ownership import Output
 from isheep.reading import read_object
-from isheep.records import InputError, publish
+from isheep.records import InputError
 from isheep.table_text import Line, Sheet, add_sheet_arguments, write_sheet
 
 WHERE = ("model", "seed", "recipe", "iteration")
@@ -37,8 +37,7 @@ def main(arguments: argparse.Namespace) -> None:
         for benchmark, found in report["benchmarks"].items()
     ]
     sheet = make_sheet(places, reports)
-    with publish(arguments.csv) as partial:
-        guarded_frame(pandas.DataFrame(rows, columns=COLUMNS)).to_csv(partial, index=False)
+    write_frame(arguments.csv, pandas.DataFrame(rows, columns=COLUMNS))
     write_sheet(sheet, arguments)
     print(f"{arguments.csv}: {len(reports)} training sets")
 

@@ -8,10 +8,9 @@ import argparse
 import pandas
 
 from isheep import program
-from isheep.csv_text import guarded_frame
+from isheep.csv_text import write_frame
 from isheep.grid import Grid
 from isheep.ownership import Output
-from isheep.records import publish
 from isheep.result_checks import Configured, check_result
 from isheep.results import Score
 
@@ -29,8 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
         for score in record.scores:
             notes = "\n".join(filter(None, [configured.notes.get(record.benchmark), *record.notes, score.note]))
             rows.append(where | score.model_dump() | {"note": notes})
-    with publish(arguments.scores) as partial:
-        guarded_frame(pandas.DataFrame(rows, columns=COLUMNS)).to_csv(partial, index=False)
+    write_frame(arguments.scores, pandas.DataFrame(rows, columns=COLUMNS))
     print(f"{arguments.scores}: {len(rows)} scores")
 
 

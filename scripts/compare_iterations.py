@@ -8,10 +8,9 @@ import pandas
 from pydantic import Field, TypeAdapter
 
 from isheep import program
-from isheep.csv_text import guarded_frame
+from isheep.csv_text import write_frame
 from isheep.item_values import read_item_values, require_same_items
 from isheep.ownership import Output
-from isheep.records import publish
 from isheep.seeds import derive_seed
 from isheep.settings import Settings
 from isheep.significance import compare
@@ -41,8 +40,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Write one row for each pair of checkpoints and each metric that is a mean over items."""
     pairs = TypeAdapter(list[CheckpointPair]).validate_json(arguments.comparisons)
     rows = [row for pair in pairs for row in compare_pair(arguments.benchmark, pair)]
-    with publish(arguments.output) as partial:
-        guarded_frame(pandas.DataFrame(rows, columns=COLUMNS)).to_csv(partial, index=False)
+    write_frame(arguments.output, pandas.DataFrame(rows, columns=COLUMNS))
     print(f"{arguments.output}: {len(rows)} differences of {len(pairs)} pairs of checkpoints")
 
 

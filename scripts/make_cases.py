@@ -13,11 +13,11 @@ from pydantic import TypeAdapter
 
 from isheep import program
 from isheep.cases import Candidate, Case, CaseFiles, CaseSettings, asked, draw_cases, group_name, groups
-from isheep.csv_text import guarded_frame
+from isheep.csv_text import write_frame
 from isheep.ownership import Output
 from isheep.reading import iterate_rows, shared
-from isheep.records import InputError, publish
-from isheep.table_text import LATEX, MISSING, Line, Sheet, add_sheet_arguments, as_latex, as_markdown, one_line
+from isheep.records import InputError
+from isheep.table_text import LATEX, MISSING, Line, Sheet, add_sheet_arguments, one_line, write_sheet
 from isheep.terminal import printable
 
 LONGEST_WORD = 20
@@ -36,12 +36,9 @@ def main(arguments: argparse.Namespace) -> None:
     cases = draw_cases((one for of_iteration in files for one in candidates(of_iteration)), settings, arguments.seed)
     rows = [row_of(case, *found, settings) for case, *found in with_texts(cases, files)]
     columns = ["group", "iteration", "id", "instruction", "input", "response", *settings.criteria, "used_for"]
-    with publish(arguments.csv) as partial:
-        guarded_frame(pandas.DataFrame(rows, columns=columns)).convert_dtypes().to_csv(partial, index=False)
+    write_frame(arguments.csv, pandas.DataFrame(rows, columns=columns).convert_dtypes())
     sheet = make_sheet(rows, settings)
-    for path, text in ((arguments.markdown, as_markdown(sheet)), (arguments.latex, as_latex(for_latex(sheet)))):
-        with publish(path) as partial:
-            partial.write_text(text, encoding="utf-8")
+    write_sheet(sheet, arguments, for_latex(sheet))
     print(f"{arguments.markdown}: {len(rows)} pairs")
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pandas
 
 from isheep import program
-from isheep.csv_text import guarded_frame
+from isheep.csv_text import write_frame
 from isheep.ownership import Output
 from isheep.reading import read_object
-from isheep.records import InputError, publish
+from isheep.records import InputError
 from isheep.spelling import nearest
 from isheep.table_text import Line, Sheet, add_sheet_arguments, write_sheet
 
@@ -59,8 +59,7 @@ def main(arguments: argparse.Namespace) -> None:
     check_yields(places, published, arguments.yields)
     rows = [{key: place[key] for key in WHERE} | flattened(read_object(place["path"])) for place in places]
     sheet = make_sheet(places, rows, published, arguments.note)
-    with publish(arguments.csv) as partial:
-        guarded_frame(pandas.DataFrame(with_zero_counts(rows)).convert_dtypes()).to_csv(partial, index=False)
+    write_frame(arguments.csv, pandas.DataFrame(with_zero_counts(rows)).convert_dtypes())
     write_sheet(sheet, arguments)
     print(f"{arguments.markdown}: {len(sheet.lines)} rows")
 

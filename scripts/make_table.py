@@ -7,10 +7,9 @@ import pandas
 from pydantic import TypeAdapter
 
 from isheep import program
-from isheep.csv_text import guarded_frame, read_frame
+from isheep.csv_text import read_frame, write_frame
 from isheep.ownership import Output
 from isheep.published import load_published
-from isheep.records import publish
 from isheep.row_notes import SelectionPlace, Shown, training_notes
 from isheep.table_notes import row_title, table_notes
 from isheep.table_numbers import build_table, check_table, table_sheet
@@ -33,8 +32,7 @@ def main(arguments: argparse.Namespace) -> None:
     places = TypeAdapter(list[SelectionPlace]).validate_json(arguments.selections)
     notes += [note for note in training_notes(places, map(shown_as, rows)) if note not in notes]
     sheet = table_sheet(numbers, table, notes)
-    with publish(arguments.csv) as partial:
-        guarded_frame(numbers).to_csv(partial, index=False)
+    write_frame(arguments.csv, numbers)
     write_sheet(sheet, arguments)
     print(f"{arguments.markdown}: {len(numbers)} rows")
 

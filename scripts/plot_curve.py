@@ -4,25 +4,16 @@ import argparse
 from pathlib import Path
 
 import pandas
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from pydantic import TypeAdapter
 
 from isheep import program
 from isheep.csv_text import read_frame
 from isheep.figures import CurveFigure, CurvePoint
-from isheep.plotting import (
-    add_figure_arguments,
-    draw_series,
-    finish,
-    house_style,
-    is_lowest,
-    name_categories,
-    panel_grid,
-    panel_width,
-    save,
-    wrapped,
-)
-from isheep.score_points import check_metrics, mean_over_seeds, notes_on_points, scores_of_panel
+from isheep.plotting import add_figure_arguments, draw_series, finish, house_style, save
+from isheep.score_points import check_metrics, draw_panels, notes_on_points, points_of_panels
 
 BASE = "base"
 """What iteration 0 is called on the axis."""
@@ -41,46 +32,23 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def curve_numbers(scores: pandas.DataFrame, figure: CurveFigure, points: list[CurvePoint]) -> pandas.DataFrame:
-    """Return one row per panel and point, in the figure's order.
-
-    mean, standard_deviation, seeds, n and n_valid are those of `isheep.score_points.mean_over_seeds`.
-    """
-    rows = []
-    for panel in figure.panels:
-        shown = scores_of_panel(scores, panel)
-        rows += [
-            {
-                "panel": panel.label,
-                "benchmark": panel.benchmark,
-                "metric": panel.metric,
-                **point.model_dump(),
-                **mean_over_seeds(shown, point.model, point.checkpoint),
-            }
-            for point in points
-        ]
-    return pandas.DataFrame(rows)
+    """Return one row per panel and point, in the figure's order, as `isheep.score_points.points_of_panels` does."""
+    return points_of_panels(scores, figure.panels, [point.model_dump() for point in points])
 
 
 def draw_curve(numbers: pandas.DataFrame, figure: CurveFigure) -> Figure:
     """Draw a panel for each metric, and in it a line for each recipe; one that ends early has a shorter line."""
     names = list(dict.fromkeys(numbers["line"]))
     iterations = range(numbers["iteration"].max() + 1)
-    drawing, panels = panel_grid(len(figure.panels), panel_height=2.1)
-    for axes, panel in zip(panels, figure.panels, strict=True):
-        mine = numbers[numbers["panel"] == panel.label]
-        lines = [
+
+    def lines_of(axes: Axes, mine: pandas.DataFrame) -> list[Line2D]:
+        return [
             draw_series(axes, mine[mine["line"] == name].set_index("iteration").reindex(iterations), order, len(names))
             for order, name in enumerate(names)
         ]
-        extra = name_categories(axes, [str(iteration) if iteration else BASE for iteration in iterations])
-        axes.set_title(wrapped(f"{panel.label} (%)" if panel.percent else panel.label, panel_width(axes)))
-        if is_lowest(axes, panels):
-            axes.set_xlabel("iteration")
-        if mine["mean"].isna().all():
-            axes.set_yticks([])
-            axes.text(0.5, 0.5, "no score", ha="center", transform=axes.transAxes)
-    rows = panels[0].get_subplotspec().get_gridspec().nrows
-    drawing.set_figheight(drawing.get_figheight() + rows * extra)
+
+    categories = [str(iteration) if iteration else BASE for iteration in iterations]
+    drawing, lines = draw_panels(numbers, figure.panels, categories, "iteration", lines_of)
     finish(drawing, lines, names, figure.caption, [*notes_on_points(numbers), *figure.notes])
     return drawing
 

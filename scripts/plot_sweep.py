@@ -5,26 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from pydantic import TypeAdapter
 
 from isheep import program
 from isheep.csv_text import read_frame
 from isheep.figures import SweepFigure, SweepPoint, check_resolved
-from isheep.plotting import (
-    add_figure_arguments,
-    draw_series,
-    finish,
-    house_style,
-    is_lowest,
-    name_categories,
-    panel_grid,
-    panel_width,
-    save,
-    wrapped,
-)
+from isheep.plotting import add_figure_arguments, draw_series, finish, house_style, save
 from isheep.row_notes import SelectionPlace, Shown, training_notes
-from isheep.score_points import check_metrics, mean_over_seeds, notes_on_points, scores_of_panel
+from isheep.score_points import check_metrics, draw_panels, notes_on_points, points_of_panels
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -51,52 +42,29 @@ def shown_as(point: SweepPoint, figure: SweepFigure) -> Shown:
 
 
 def sweep_numbers(scores: pandas.DataFrame, figure: SweepFigure, points: list[SweepPoint]) -> pandas.DataFrame:
-    """Return one row per panel, iteration and point, in the figure's order.
-
-    mean, standard_deviation, seeds, n and n_valid are those of `isheep.score_points.mean_over_seeds`.
-    """
+    """Return one row per panel, iteration and point, in the figure's order, as `isheep.score_points.points_of_panels`
+    does."""
     point_at = {(point.x, point.iteration): point for point in points}
-    rows = []
-    for panel in figure.panels:
-        shown = scores_of_panel(scores, panel)
-        for iteration in figure.iterations:
-            for x in (point.x for point in figure.points):
-                point = point_at[x, iteration]
-                rows.append(
-                    {
-                        "panel": panel.label,
-                        "benchmark": panel.benchmark,
-                        "metric": panel.metric,
-                        "iteration": iteration,
-                        "x": x,
-                        "model": point.model,
-                        "checkpoint": point.checkpoint,
-                        **mean_over_seeds(shown, point.model, point.checkpoint),
-                    }
-                )
-    return pandas.DataFrame(rows)
+    shown = [
+        {"iteration": iteration, "x": x, "model": point_at[x, iteration].model}
+        | {"checkpoint": point_at[x, iteration].checkpoint}
+        for iteration in figure.iterations
+        for x in (point.x for point in figure.points)
+    ]
+    return points_of_panels(scores, figure.panels, shown)
 
 
 def draw_sweep(numbers: pandas.DataFrame, figure: SweepFigure, notes: Sequence[str] = ()) -> Figure:
     """Draw a panel for each metric, and in it a line for each iteration. notes: sentences more below it."""
-    names = [point.x for point in figure.points]
-    drawing, panels = panel_grid(len(figure.panels), panel_height=2.1)
-    size = len(names) * len(figure.iterations)
-    for number, (axes, panel) in enumerate(zip(panels, figure.panels, strict=True)):
-        mine = numbers.iloc[number * size : (number + 1) * size]
-        lines = [
+
+    def lines_of(axes: Axes, mine: pandas.DataFrame) -> list[Line2D]:
+        return [
             draw_series(axes, mine[mine["iteration"] == iteration], order, len(figure.iterations))
             for order, iteration in enumerate(figure.iterations)
         ]
-        extra = name_categories(axes, names)
-        axes.set_title(wrapped(f"{panel.label} (%)" if panel.percent else panel.label, panel_width(axes)))
-        if is_lowest(axes, panels):
-            axes.set_xlabel(wrapped(figure.x_label, panel_width(axes)))
-        if mine["mean"].isna().all():
-            axes.set_yticks([])
-            axes.text(0.5, 0.5, "no score", ha="center", transform=axes.transAxes)
-    rows = panels[0].get_subplotspec().get_gridspec().nrows
-    drawing.set_figheight(drawing.get_figheight() + rows * extra)
+
+    names = [point.x for point in figure.points]
+    drawing, lines = draw_panels(numbers, figure.panels, names, figure.x_label, lines_of)
     labels = [f"iteration {iteration}" for iteration in figure.iterations]
     finish(drawing, lines, labels, figure.caption, [*notes_on_points(numbers), *notes, *figure.notes])
     return drawing

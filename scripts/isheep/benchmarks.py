@@ -58,6 +58,18 @@ FILE_KEYS = {
 """The keys of each kind of benchmark that name files."""
 
 
+def files_of(benchmark: BenchmarkSettings) -> dict[str, str | None]:
+    """Return the files that a benchmark names, by key, of a list `key.number`; None where a key names none."""
+    files = {}
+    for key in FILE_KEYS[benchmark.kind]:
+        value = getattr(benchmark, key)
+        if isinstance(value, tuple):
+            files |= {f"{key}.{number}": file for number, file in enumerate(value)}
+        else:
+            files[key] = value
+    return files
+
+
 def metrics_of(benchmark: BenchmarkSettings) -> tuple[str, ...]:
     """Return the metrics that a benchmark is known to report; none where only its data tell, as for MT-Bench's
     categories.

@@ -3,6 +3,7 @@
 Only the Snakefile reads it (through `isheep.config_file`). Every setting that a job uses reaches it through its rule.
 """
 
+import math
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
@@ -153,6 +154,11 @@ class InstructionSettings(Settings):
         most = self.max_prompts_per_shard or REFILL * self.prompts_per_shard
         first, most = (-(-prompts * count // self.shard_size) for prompts in (self.prompts_per_shard, most))
         return first, most
+
+    def aim(self, count: int, shard: int) -> int:
+        """Return how many instructions a shard of `count` should have by its own filters: from the second shard on a
+        tenth more, since some will resemble those of earlier ones, which are written at the same time."""
+        return count if shard == 0 else math.ceil(1.1 * count)
 
 
 class ResponseSettings(Settings):

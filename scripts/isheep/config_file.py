@@ -10,7 +10,7 @@ from typing import Annotated, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from isheep.assessment import load_assessment_prompt
-from isheep.benchmarks import FILE_KEYS, BenchmarkSettings
+from isheep.benchmarks import BenchmarkSettings, files_of
 from isheep.config import Config, RecipeSettings
 from isheep.figures import FigureSettings
 from isheep.hub_cache import FETCHED
@@ -143,12 +143,7 @@ def _benchmark_files(config: Config, benchmarks: Sequence[str]) -> dict[str, str
     """The files that benchmarks and baselines of the experiment name, by key."""
     files = {}
     for name in benchmarks:
-        for key in FILE_KEYS[config.benchmarks[name].kind]:
-            value = getattr(config.benchmarks[name], key)
-            if isinstance(value, tuple):
-                files |= {f"benchmarks.{name}.{key}.{number}": file for number, file in enumerate(value)}
-            else:
-                files[f"benchmarks.{name}.{key}"] = value
+        files |= {f"benchmarks.{name}.{key}": file for key, file in files_of(config.benchmarks[name]).items()}
     for name in config.experiment.baselines:
         for benchmark, published in config.baselines[name].benchmarks.items():
             where = f"baselines.{name}.benchmarks.{benchmark}"

@@ -7,6 +7,8 @@ Names and labels come from configurations and downloaded files. A spreadsheet ta
 import re
 from typing import TYPE_CHECKING
 
+from isheep.records import publish
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -49,6 +51,12 @@ def read_frame(path: "str | Path") -> "pandas.DataFrame":
     texts = {name: str for name in names if name in TEXT_COLUMNS}
     numbers = {name: [""] for name in names if name not in TEXT_COLUMNS}
     return restored_frame(pandas.read_csv(path, dtype=texts, keep_default_na=False, na_values=numbers))
+
+
+def write_frame(path: "Path", frame: "pandas.DataFrame", number_format: str | None = None) -> None:
+    """Publish a table as a csv file, its texts guarded. number_format: of numbers that are not whole, such as %.6g."""
+    with publish(path) as partial:
+        guarded_frame(frame).to_csv(partial, index=False, float_format=number_format)
 
 
 def _with_texts(frame: "pandas.DataFrame", change) -> "pandas.DataFrame":

@@ -79,12 +79,14 @@ def _require_one_definition(task: str, files: Sequence[Path]) -> None:
 
 def _defining(task: str, folder: Path) -> Iterator[Path]:
     """The files below a folder that define a task or group of this name."""
-    name = task.encode()
-    defined = re.compile(rb"^(?:task|group):\s*['\"]?" + re.escape(name) + rb"['\"]?\s*(?:#.*)?$", re.MULTILINE)
-    for path in folder.rglob("*.yaml"):
-        content = path.read_bytes()
-        if name in content and defined.search(content):
-            yield path
+    return (path for path in folder.rglob("*.yaml") if defines(path, task))
+
+
+def defines(file: Path, task: str) -> bool:
+    """Whether a file of lm-eval's form defines a task or group of this name by a key of its own."""
+    name, content = task.encode(), file.read_bytes()
+    key = rb"^(?:task|group):\s*['\"]?" + re.escape(name) + rb"['\"]?\s*(?:#.*)?$"
+    return name in content and re.search(key, content, re.MULTILINE) is not None
 
 
 @contextmanager

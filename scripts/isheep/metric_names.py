@@ -4,7 +4,6 @@ Only the Snakefile uses it. Nothing of lm-eval is imported, which would take lon
 """
 
 import importlib.util
-import re
 from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -13,11 +12,13 @@ import yaml
 
 from isheep.benchmarks import LmEvalSettings, metrics_of
 from isheep.figures import KINDS_WITH_SCORES
+from isheep.lm_eval_tasks import defines
 from isheep.matrix import Matrix
 from isheep.mt_bench import TURNS, MtBenchSettings, load_questions, metric_groups
 from isheep.records import InputError
 from isheep.spelling import listed, nearest
 from isheep.tables import metric_of
+from isheep.yaml_text import read_yaml
 
 DEFAULT_METRICS = {
     "loglikelihood": ("perplexity", "acc"),
@@ -85,7 +86,7 @@ def _metrics_of_task(settings: LmEvalSettings) -> tuple[str, ...]:
     own = [Path(file) for file in settings.files if file.endswith(".yaml") and Path(file).exists()]
     # A file that is called as its task is read before the thousands of others.
     files = own if settings.files else sorted(lm_eval_files(), key=lambda file: file.stem != settings.task)
-    defining = next((file for file in files if _defines(file, settings.task)), None)
+    defining = next((file for file in files if defines(file, settings.task)), None)
     return _metrics_of_file(_read_task(defining)) if defining else ()
 
 
@@ -97,23 +98,9 @@ def lm_eval_files() -> tuple[Path, ...]:
     return tuple(sorted(file for folder in folders for file in Path(folder, "tasks").rglob("*.yaml")))
 
 
-def _defines(file: Path, task: str) -> bool:
-    content = file.read_bytes()
-    name = task.encode()
-    return name in content and bool(
-        re.search(rb"^task:\s*['\"]?" + re.escape(name) + rb"['\"]?\s*(?:#.*)?$", content, re.MULTILINE)
-    )
-
-
 def _read_task(file: Path) -> dict:
     """A task's settings on top of those that its file includes. Empty where this is not such a file."""
-    try:
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_TaskLoader)
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}" if where else ""
-        problem = getattr(error, "problem", None) or "it cannot be read"
-        raise InputError(f"{file}{line}: it is not valid YAML ({problem}); correct it.") from None
+    content = read_yaml(file, _TaskLoader)
     if not isinstance(content, dict):
         return {}
     included = content.get("include")

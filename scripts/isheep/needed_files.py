@@ -5,7 +5,7 @@ Only the Snakefile uses it.
 
 from collections.abc import Iterable
 
-from isheep.benchmarks import FILE_KEYS
+from isheep.benchmarks import files_of
 from isheep.hub_cache import FETCHED
 from isheep.matrix import Matrix
 
@@ -38,9 +38,7 @@ def _files_of_loop(matrix: Matrix) -> list[str | None]:
 def _files_of_benchmarks(matrix: Matrix) -> list[str | None]:
     """What the benchmarks that measure anything read, and the answers and judgments of baselines."""
     config, benchmarks = matrix.config, matrix.benchmarks()
-    settings = [config.benchmarks[name] for name in benchmarks]
-    values = [getattr(benchmark, key) for benchmark in settings for key in FILE_KEYS[benchmark.kind]]
-    files = [file for value in values for file in (value if isinstance(value, tuple) else [value])]
+    files = [file for name in benchmarks for file in files_of(config.benchmarks[name]).values()]
     for name in config.experiment.baselines:
         published = config.baselines[name].benchmarks
         measured = [published[benchmark] for benchmark in benchmarks if benchmark in published]

@@ -20,7 +20,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
 
-from isheep.csv_text import guarded_frame
+from isheep.csv_text import write_frame
 from isheep.ownership import Output
 from isheep.records import publish
 
@@ -219,8 +219,7 @@ def save(figure: Figure, caption: str, numbers: pandas.DataFrame, arguments: arg
     for path, form, date in ((arguments.svg, "svg", "Date"), (arguments.pdf, "pdf", "CreationDate")):
         with publish(path) as partial:
             figure.savefig(partial, format=form, dpi=RESOLUTION, metadata={date: None, "Title": caption})
-    with publish(arguments.csv) as partial:
-        guarded_frame(numbers).to_csv(partial, index=False, float_format="%.6g")
+    write_frame(arguments.csv, numbers, "%.6g")
 
 
 def _text_width(text: str, size: float) -> float:

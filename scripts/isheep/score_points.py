@@ -1,12 +1,15 @@
-"""Scores as points of a figure: their mean over seeds, and what is missing in them."""
+"""Scores as points of a figure, in a panel for each metric: their mean over seeds, and what is missing in them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from isheep.figures import PanelSettings
-from isheep.plotting import seeds_note
+from isheep.plotting import is_lowest, name_categories, panel_grid, panel_width, seeds_note, wrapped
 from isheep.records import InputError
 from isheep.spelling import listed, nearest
 
@@ -47,6 +50,48 @@ def mean_over_seeds(shown: pandas.DataFrame, model: str, checkpoint: str) -> dic
         "n": mine["n"].sum(),
         "n_valid": mine["n_valid"].sum(),
     }
+
+
+def points_of_panels(
+    scores: pandas.DataFrame, panels: Iterable[PanelSettings], points: Sequence[Mapping]
+) -> pandas.DataFrame:
+    """Return one row per panel and point: panel, benchmark, metric, the keys of the point, and `mean_over_seeds`.
+
+    points: each with its model and checkpoint.
+    """
+    rows = []
+    for panel in panels:
+        shown = scores_of_panel(scores, panel)
+        where = {"panel": panel.label, "benchmark": panel.benchmark, "metric": panel.metric}
+        rows += [where | point | mean_over_seeds(shown, point["model"], point["checkpoint"]) for point in points]
+    return pandas.DataFrame(rows)
+
+
+def draw_panels(
+    numbers: pandas.DataFrame,
+    panels: Sequence[PanelSettings],
+    categories: Sequence[str],
+    x_label: str,
+    draw: Callable[[Axes, pandas.DataFrame], list[Line2D]],
+) -> tuple[Figure, list[Line2D]]:
+    """Draw a panel for each metric, and return the figure and the last panel's lines, for the legend.
+
+    categories: what the points side by side are called. draw: draws the lines of a panel's rows of `numbers`.
+    """
+    drawing, grid = panel_grid(len(panels), panel_height=2.1)
+    for axes, panel in zip(grid, panels, strict=True):
+        mine = numbers[numbers["panel"] == panel.label]
+        lines = draw(axes, mine)
+        extra = name_categories(axes, categories)
+        axes.set_title(wrapped(f"{panel.label} (%)" if panel.percent else panel.label, panel_width(axes)))
+        if is_lowest(axes, grid):
+            axes.set_xlabel(wrapped(x_label, panel_width(axes)))
+        if mine["mean"].isna().all():
+            axes.set_yticks([])
+            axes.text(0.5, 0.5, "no score", ha="center", transform=axes.transAxes)
+    rows = grid[0].get_subplotspec().get_gridspec().nrows
+    drawing.set_figheight(drawing.get_figheight() + rows * extra)
+    return drawing, lines
 
 
 def notes_on_points(numbers: pandas.DataFrame) -> list[str]:

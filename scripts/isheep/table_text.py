@@ -87,12 +87,15 @@ def add_sheet_arguments(parser: argparse.ArgumentParser, required: bool = True) 
     parser.add_argument("--latex", type=Output, required=required, help="LaTeX to write")
 
 
-def write_sheet(sheet: Sheet, arguments: argparse.Namespace) -> None:
-    """Write a table in the forms that the flags name."""
-    for path, written in ((arguments.markdown, as_markdown), (arguments.latex, as_latex)):
+def write_sheet(sheet: Sheet, arguments: argparse.Namespace, for_latex: Sheet | None = None) -> None:
+    """Write a table in the forms that the flags name. for_latex: the table as LaTeX can set it, where that differs."""
+    for path, written, shown in (
+        (arguments.markdown, as_markdown, sheet),
+        (arguments.latex, as_latex, for_latex or sheet),
+    ):
         if path:
             with publish(path) as partial:
-                partial.write_text(written(sheet), encoding="utf-8")
+                partial.write_text(written(shown), encoding="utf-8")
 
 
 def as_markdown(sheet: Sheet) -> str:

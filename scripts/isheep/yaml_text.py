@@ -27,15 +27,16 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-def read_yaml(path: str | Path) -> object:
+def read_yaml(path: str | Path, loader: type = _Loader) -> object:
     """Return what a YAML file holds; None where it holds nothing.
 
+    loader: a safe one, for files of another form; without it a key that stands twice in one mapping is an error.
     Raises InputError, naming the file and, where it can be told, the line: a file that cannot be read, no valid YAML,
-    a key that stands twice in one mapping.
+    a repeated key.
     """
     try:
-        # The loader is SafeLoader's: it makes plain values only.
-        return yaml.load(read_text(path), Loader=_Loader)
+        # The loaders are SafeLoader's: they make plain values only.
+        return yaml.load(read_text(path), Loader=loader)
     except _RepeatedKey as error:
         raise InputError(f"{path}: {error}; remove one of them.") from None
     except yaml.MarkedYAMLError as error:
