@@ -191,6 +191,12 @@ def as_flags(values):
     return " ".join(f"--{flag}={shlex.quote(str(value))}" for flag, value in given if value is not None)
 
 
+def as_values(entries):
+    """One JSON value for each entry, for a flag that takes several: a single one may not be longer than 128 KiB, which
+    a list reaches at some ten seeds of the paper."""
+    return [json.dumps(entry) for entry in entries]
+
+
 EMBEDDING = as_flags(
     {
         "separator": CONFIG.responses.separator,

@@ -49,13 +49,13 @@ rule make_data_table:
         "../envs/tables.yaml"
     params:
         code=program_digest("scripts/make_data_table.py"),
-        profiles=literally(json.dumps(profiles_of_trained())),
+        profiles=literally(as_values(profiles_of_trained())),
         yields=literally(as_flags({"yields": CONFIG.yields.published, "note": CONFIG.yields.notes})),
     message:
         "Make the table of what the data looks like"
     shell:
         f"python {SCRIPTS}/make_data_table.py"
-        " --profiles={params.profiles:q} {params.yields}"
+        " --profiles {params.profiles:q} {params.yields}"
         " --csv={output.csv:q} --markdown={output.markdown:q} --latex={output.latex:q} 2> {log:q}"
 
 
@@ -124,10 +124,10 @@ rule make_contamination_table:
         "../envs/tables.yaml"
     params:
         code=program_digest("scripts/collect_contamination.py"),
-        reports=literally(json.dumps(of_trained("contamination.json"))),
+        reports=literally(as_values(of_trained("contamination.json"))),
     message:
         "Make the table of overlaps between training data and test items"
     shell:
         f"python {SCRIPTS}/collect_contamination.py"
-        " --reports={params.reports:q}"
+        " --reports {params.reports:q}"
         " --csv={output.csv:q} --markdown={output.markdown:q} --latex={output.latex:q} 2> {log:q}"

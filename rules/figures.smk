@@ -24,13 +24,13 @@ rule plot_sweep:
         code=program_digest("scripts/plot_sweep.py"),
         figure=figure_settings,
         points=lambda wildcards: json.dumps(sweep_points(wildcards)),
-        selections=lambda wildcards: json.dumps(selections_of_sweep(wildcards)),
+        selections=lambda wildcards: as_values(selections_of_sweep(wildcards)),
     message:
         "Draw {wildcards.figure}"
     shell:
         f"python {SCRIPTS}/plot_sweep.py"
         " --scores {input.scores:q} --figure={params.figure:q} --points={params.points:q}"
-        " --selections={params.selections:q}"
+        " --selections {params.selections:q}"
         " --svg={output.svg:q} --pdf={output.pdf:q} --csv={output.csv:q} 2> {log:q}"
 
 
@@ -79,12 +79,12 @@ rule plot_share:
     params:
         code=program_digest("scripts/plot_share.py"),
         figure=figure_settings,
-        ledgers=lambda wildcards: json.dumps(ledgers_of_figure(wildcards)),
+        ledgers=lambda wildcards: as_values(ledgers_of_figure(wildcards)),
     message:
         "Draw {wildcards.figure}"
     shell:
         f"python {SCRIPTS}/plot_share.py"
-        " --figure={params.figure:q} --ledgers={params.ledgers:q}"
+        " --figure={params.figure:q} --ledgers {params.ledgers:q}"
         " --svg={output.svg:q} --pdf={output.pdf:q} --csv={output.csv:q} 2> {log:q}"
 
 

@@ -68,13 +68,13 @@ rule compare_iterations:
         "../envs/tables.yaml"
     params:
         code=program_digest("scripts/compare_iterations.py"),
-        comparisons=lambda wildcards: json.dumps(comparisons(wildcards)),
+        comparisons=lambda wildcards: as_values(comparisons(wildcards)),
     message:
         "Test what each iteration changes: {wildcards.benchmark} in {wildcards.table}"
     shell:
         f"python {SCRIPTS}/compare_iterations.py"
         " --benchmark={wildcards.benchmark:q}"
-        " --comparisons={params.comparisons:q} --output={output.significance:q} 2> {log:q}"
+        " --comparisons {params.comparisons:q} --output={output.significance:q} 2> {log:q}"
 
 
 rule collect_contamination:
@@ -92,11 +92,11 @@ rule collect_contamination:
         "../envs/tables.yaml"
     params:
         code=program_digest("scripts/collect_contamination.py"),
-        reports=lambda wildcards: json.dumps(contamination_of_table(wildcards)),
+        reports=lambda wildcards: as_values(contamination_of_table(wildcards)),
     message:
         "Collect the contamination of the training data in {wildcards.table}"
     shell:
-        f"python {SCRIPTS}/collect_contamination.py" " --reports={params.reports:q} --csv={output.csv:q} 2> {log:q}"
+        f"python {SCRIPTS}/collect_contamination.py" " --reports {params.reports:q} --csv={output.csv:q} 2> {log:q}"
 
 
 rule make_table:
@@ -124,14 +124,14 @@ rule make_table:
         rows=lambda wildcards: json.dumps([row.model_dump() for row in rows_of_table(wildcards)]),
         published=published_flag,
         contamination=contamination_flag,
-        selections=lambda wildcards: json.dumps(selections_of_table(wildcards)),
+        selections=lambda wildcards: as_values(selections_of_table(wildcards)),
     message:
         "Make the table {wildcards.table}"
     shell:
         f"python {SCRIPTS}/make_table.py"
         " --scores {input.scores:q} --significance {input.significance:q}"
         " {params.contamination} {params.published} --table={params.table:q} --rows={params.rows:q}"
-        " --selections={params.selections:q}"
+        " --selections {params.selections:q}"
         " --csv={output.csv:q} --markdown={output.markdown:q} --latex={output.latex:q} 2> {log:q}"
 
 

@@ -26,7 +26,7 @@ MEANING = (
 
 def main(arguments: argparse.Namespace) -> None:
     """Write the counts of every training set and benchmark."""
-    places = json.loads(arguments.reports)
+    places = arguments.reports
     reports = [read_report(place["path"]) for place in places]
     rows = [
         {key: place[key] for key in WHERE}
@@ -83,7 +83,13 @@ def notes(reports: list[dict], benchmarks: list[str]) -> list[str]:
 
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--reports", required=True, help="JSON list: model, seed, recipe, iteration, path")
+parser.add_argument(
+    "--reports",
+    type=json.loads,
+    nargs="+",
+    required=True,
+    help="for each training set model, seed, recipe, iteration, path; JSON",
+)
 parser.add_argument("--csv", type=Output, required=True, help="csv to write: a row per training set and benchmark")
 add_sheet_arguments(parser, required=False)
 

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import pandas
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from isheep import program
 from isheep.csv_text import write_frame
@@ -38,7 +38,7 @@ class CheckpointPair(Settings):
 
 def main(arguments: argparse.Namespace) -> None:
     """Write one row for each pair of checkpoints and each metric that is a mean over items."""
-    pairs = TypeAdapter(list[CheckpointPair]).validate_json(arguments.comparisons)
+    pairs = arguments.comparisons
     rows = [row for pair in pairs for row in compare_pair(arguments.benchmark, pair)]
     write_frame(arguments.output, pandas.DataFrame(rows, columns=COLUMNS))
     print(f"{arguments.output}: {len(rows)} differences of {len(pairs)} pairs of checkpoints")
@@ -73,9 +73,11 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--benchmark", required=True, help="name of the benchmark")
 parser.add_argument(
     "--comparisons",
+    type=CheckpointPair.model_validate_json,
+    nargs="*",
     required=True,
-    help="JSON list: model, checkpoint, previous, and items and previous_items (an items.jsonl a replicate, with its "
-    "result.json beside it)",
+    help="for each pair model, checkpoint, previous, and items and previous_items (an items.jsonl a replicate, with "
+    "its result.json beside it); JSON",
 )
 parser.add_argument("--output", type=Output, required=True, help="csv to write")
 

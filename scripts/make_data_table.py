@@ -54,7 +54,7 @@ MEANING = (
 
 def main(arguments: argparse.Namespace) -> None:
     """Write the table in its three forms."""
-    places = json.loads(arguments.profiles)
+    places = arguments.profiles
     published = read_yields(arguments.yields) if arguments.yields else {}
     check_yields(places, published, arguments.yields)
     rows = [{key: place[key] for key in WHERE} | flattened(read_object(place["path"])) for place in places]
@@ -161,7 +161,11 @@ def notes(places: list[dict], rows: list[dict], published: dict[str, dict[str, s
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument(
-    "--profiles", required=True, help="JSON list: model, seed, recipe, iteration, path, published (row of --yields)"
+    "--profiles",
+    type=json.loads,
+    nargs="+",
+    required=True,
+    help="for each training set model, seed, recipe, iteration, path, published (row of --yields); JSON",
 )
 parser.add_argument("--yields", type=Path, help="csv of published yields")
 parser.add_argument("--note", action="append", default=[], help="sentence to stand below the table; may be repeated")

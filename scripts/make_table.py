@@ -29,8 +29,7 @@ def main(arguments: argparse.Namespace) -> None:
     check_table(arguments.csv.stem, table, rows, scores, published)
     numbers = build_table(scores, table, rows, published, significance)
     notes = table_notes(numbers, table, rows, scores, published, significance, contamination)
-    places = TypeAdapter(list[SelectionPlace]).validate_json(arguments.selections)
-    notes += [note for note in training_notes(places, map(shown_as, rows)) if note not in notes]
+    notes += [note for note in training_notes(arguments.selections, map(shown_as, rows)) if note not in notes]
     sheet = table_sheet(numbers, table, notes)
     write_frame(arguments.csv, numbers)
     write_sheet(sheet, arguments)
@@ -50,7 +49,13 @@ parser.add_argument("--rows", required=True, help="the table's rows, JSON")
 parser.add_argument("--published", type=Path, help="csv of the paper's numbers, with its remarks.csv beside it")
 parser.add_argument("--significance", type=Path, nargs="*", default=[], help="csv files of compare_iterations.py")
 parser.add_argument("--contamination", type=Path, help="csv of the test items that overlap with training data")
-parser.add_argument("--selections", default="[]", help="JSON list: model, seed, recipe, iteration, path of the record")
+parser.add_argument(
+    "--selections",
+    type=SelectionPlace.model_validate_json,
+    nargs="*",
+    default=[],
+    help="for each checkpoint model, seed, recipe, iteration, path of the record; JSON",
+)
 parser.add_argument("--csv", type=Output, required=True, help="csv to write; its stem is the table's name")
 add_sheet_arguments(parser)
 

@@ -4,7 +4,6 @@ import argparse
 
 import pandas
 from matplotlib.figure import Figure
-from pydantic import TypeAdapter
 
 from isheep import program
 from isheep.figures import LedgerFile, ShareFigure, check_resolved
@@ -25,7 +24,7 @@ from isheep.spelling import listed, nearest
 def main(arguments: argparse.Namespace) -> None:
     """Write the figure and its numbers."""
     figure = ShareFigure.model_validate_json(arguments.figure)
-    ledgers = TypeAdapter(list[LedgerFile]).validate_json(arguments.ledgers)
+    ledgers = arguments.ledgers
     check_resolved("--ledgers", figure.iterations, [ledger.iteration for ledger in ledgers])
     numbers = pandas.DataFrame(
         [
@@ -124,7 +123,13 @@ def share_notes(points: pandas.DataFrame, figure: ShareFigure) -> list[str]:
 
 parser = argparse.ArgumentParser(description=__doc__)
 add_figure_arguments(parser)
-parser.add_argument("--ledgers", required=True, help="the ledgers: iteration, seed, path; JSON")
+parser.add_argument(
+    "--ledgers",
+    type=LedgerFile.model_validate_json,
+    nargs="+",
+    required=True,
+    help="for each ledger iteration, seed, path; JSON",
+)
 
 if __name__ == "__main__":
     program.run(main, parser)

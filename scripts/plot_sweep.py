@@ -27,8 +27,7 @@ def main(arguments: argparse.Namespace) -> None:
     scores = read_frame(arguments.scores)
     check_metrics(scores, figure.panels, arguments.scores)
     numbers = sweep_numbers(scores, figure, points)
-    places = TypeAdapter(list[SelectionPlace]).validate_json(arguments.selections)
-    notes = training_notes(places, [shown_as(point, figure) for point in points])
+    notes = training_notes(arguments.selections, [shown_as(point, figure) for point in points])
     with house_style():
         save(draw_sweep(numbers, figure, notes), figure.caption, numbers, arguments)
     print(f"{arguments.svg}: {numbers['mean'].count()} of {len(numbers)} points have a score")
@@ -74,7 +73,13 @@ parser = argparse.ArgumentParser(description=__doc__)
 add_figure_arguments(parser)
 parser.add_argument("--points", required=True, help="whose scores stand where: x, iteration, checkpoint, model; JSON")
 parser.add_argument("--scores", type=Path, required=True, help="csv of all scores")
-parser.add_argument("--selections", default="[]", help="JSON list: model, seed, recipe, iteration, path of the record")
+parser.add_argument(
+    "--selections",
+    type=SelectionPlace.model_validate_json,
+    nargs="*",
+    default=[],
+    help="for each checkpoint model, seed, recipe, iteration, path of the record; JSON",
+)
 
 if __name__ == "__main__":
     program.run(main, parser)

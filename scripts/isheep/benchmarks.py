@@ -31,7 +31,7 @@ class LmEvalSettings(Settings):
     limit: int | None = Field(None, ge=1)
     """Only the first so many items, for a quick look; null measures all."""
     exclude: dict[str, Unique[str | int]] = Field(default_factory=dict)
-    """Items that are left out: by a field of theirs, the values that it has in them."""
+    """Items to skip: field → the values that exclude an item."""
     raw_suffix: str = ""
     """Put after a prompt when the untouched base model answers it raw, such as a newline."""
     note: str | None = None

@@ -26,7 +26,7 @@ def rate(world: World, rng: random.Random, task: Task, response: str) -> str:
 
 
 def compare(world: World, rng: random.Random, task: Task, first: str, second: str) -> str:
-    """Write the true comparison of two responses: reasons, then "Better: A" or "Better: B", by lot where level."""
+    """Write the true comparison of two responses: reasons, then "Better: A" or "Better: B"; ties are random."""
     reasons_first, right_first = _judge_both(world, task, first)
     reasons_second, right_second = _judge_both(world, task, second)
     level = right_first == right_second

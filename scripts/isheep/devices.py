@@ -92,7 +92,7 @@ def _take(count: int, devices: Sequence[str], folder: Path) -> dict[str, IO]:
     taken: dict[str, IO] = {}
     announced = False
     with open(folder / "turn.lock", "w") as turn:
-        # Two that collected at a time could wait for each other's devices for ever.
+        # One collector at a time: two could deadlock on each other's devices.
         while not (try_lock(turn) and _collect(count, devices, folder, taken)):
             if not announced:
                 print(f"waiting for {count} of the GPUs {', '.join(devices)}: others use them", file=sys.stderr)

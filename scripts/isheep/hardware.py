@@ -37,7 +37,7 @@ CPU_SECONDS = 100.0
 TIME_MARGIN = 2.0
 """A time limit is so many times the estimate: a job that hits it has to start again."""
 PROGRAMS_PER_ENDLESS_ONE = 2.0
-"""Of model-written programs, at most one in so many is assumed to run until it is stopped."""
+"""At most one model-written program in this many is assumed never to end by itself."""
 START_MINUTES = 15.0
 """Starting the libraries, and compiling or capturing graphs."""
 GIB_PER_MINUTE = 15.0

@@ -138,7 +138,7 @@ def lock(file: IO | int, what: str | Path) -> None:
             print(f"{what}: another program writes it; waiting until that one ends", file=sys.stderr)
             fcntl.flock(file, fcntl.LOCK_EX)
     except OSError as error:
-        print(f"{what}: two programs that write it would not be noticed ({error.strerror})", file=sys.stderr)
+        print(f"{what}: no file locks here, concurrent writers go unnoticed ({error.strerror})", file=sys.stderr)
 
 
 def try_lock(file: IO | int) -> bool:

@@ -289,7 +289,7 @@ class Apptainer(Sandbox):
 
 
 def find_sandbox(image: str | None = None) -> Sandbox:
-    """Return the sandbox that this machine has, after a program has tried to get out of it in vain.
+    """Return this machine's sandbox, after verifying that a probe cannot escape from it.
 
     image: file of the container image for apptainer, which is taken only where no `bwrap` confines.
 

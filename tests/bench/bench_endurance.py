@@ -142,7 +142,7 @@ def measure(folder: Path, rows: int, seed: int) -> dict[str, Run]:
         "compare_iterations.py",
         folder,
         "--benchmark b --output significance.csv --comparisons",
-        json.dumps([compared | {"previous_items": ["iter1/items.jsonl"]}]),
+        json.dumps(compared | {"previous_items": ["iter1/items.jsonl"]}),
     )
     shutil.rmtree(folder)
     return runs

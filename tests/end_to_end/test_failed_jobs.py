@@ -24,8 +24,7 @@ import yaml
 from isheep.engine import Completion
 from isheep.records import read_jsonl, write_jsonl
 from judge_server import JudgeServer
-from preloaded import preloaded
-from workspace import ROOT, Workspace, environment
+from workspace import ROOT, Workspace
 
 pytestmark = pytest.mark.end_to_end
 
@@ -242,16 +241,9 @@ def judge():
 
 
 @pytest.fixture(scope="module")
-def path():
-    """One whose programs start sooner: there are hundreds of jobs."""
-    with preloaded(environment()) as path:
-        yield path
-
-
-@pytest.fixture(scope="module")
-def disturbed(judge, path, tmp_path_factory) -> Disturbed:
+def disturbed(judge, preloaded_path, tmp_path_factory) -> Disturbed:
     """A workspace that went through all steps."""
-    run = Disturbed(tmp_path_factory.mktemp("disturbed"), judge, path)
+    run = Disturbed(tmp_path_factory.mktemp("disturbed"), judge, preloaded_path)
     run.workspace.snakemake()
     for step in STEPS:
         run.change(step)
@@ -260,8 +252,8 @@ def disturbed(judge, path, tmp_path_factory) -> Disturbed:
     return run
 
 
-def test_a_plain_run_after_any_failure_makes_what_an_undisturbed_one_makes(disturbed, judge, path, tmp_path):
-    undisturbed = Disturbed(tmp_path / "undisturbed", judge, path)
+def test_a_plain_run_after_any_failure_makes_what_an_undisturbed_one_makes(disturbed, judge, preloaded_path, tmp_path):
+    undisturbed = Disturbed(tmp_path / "undisturbed", judge, preloaded_path)
     undisturbed.content = disturbed.content
     undisturbed.write()
     undisturbed.workspace.snakemake()
@@ -293,17 +285,17 @@ def test_a_score_of_other_settings_is_refused_even_where_snakemake_does_not_look
 
 
 @pytest.fixture(scope="module")
-def unchanged(judge, path, tmp_path_factory) -> Disturbed:
+def unchanged(judge, preloaded_path, tmp_path_factory) -> Disturbed:
     """An undisturbed run."""
-    run = Disturbed(tmp_path_factory.mktemp("unchanged"), judge, path)
+    run = Disturbed(tmp_path_factory.mktemp("unchanged"), judge, preloaded_path)
     run.workspace.snakemake()
     return run
 
 
 @pytest.mark.failures
 @pytest.mark.parametrize("rule", CHANGES)
-def test_each_stage_fails_in_each_way(rule, unchanged, judge, path, tmp_path):
-    undisturbed, run = (Disturbed(tmp_path / name, judge, path) for name in ("undisturbed", "run"))
+def test_each_stage_fails_in_each_way(rule, unchanged, judge, preloaded_path, tmp_path):
+    undisturbed, run = (Disturbed(tmp_path / name, judge, preloaded_path) for name in ("undisturbed", "run"))
     there, back = Step(rule, CHANGES[rule], by_an_error), Step(rule, former(CHANGES[rule]), by_an_error)
     undisturbed.change(there)
     undisturbed.workspace.snakemake()

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from preloaded import preloaded
-from workspace import ROOT, Workspace, environment
+from workspace import ROOT, Workspace
 
 pytestmark = pytest.mark.end_to_end
 
@@ -101,10 +100,9 @@ def test_that_of_a_fetched_model_is_told_too(workspace):
     assert f"models.mine: the tokenizer of results/fetched/hub/models--owner--name/snapshots/{COMMIT} has no" in line
 
 
-def test_ten_lines_run_to_a_table_and_a_curve(chatting):
-    with preloaded(environment()) as path:
-        chatting.variables["PATH"] = path
-        said = chatting.snakemake().stderr
+def test_ten_lines_run_to_a_table_and_a_curve(chatting, preloaded_path):
+    chatting.variables["PATH"] = preloaded_path
+    said = chatting.snakemake().stderr
     chatting.variables.clear()
     assert "This machine: " in said
     results = chatting.folder / "results/mine"

@@ -14,13 +14,14 @@ LLAMA_AT_THE_HUB = "models/meta-llama/Meta-Llama-3-70B"
 
 
 @pytest.fixture(scope="module")
-def finished(sandbox, tmp_path_factory) -> PaperInMiniature:
+def finished(sandbox, preloaded_path, tmp_path_factory) -> PaperInMiniature:
     """The gate's part of the miniature after its run, with the rules that ran as `rules`."""
     paper = PaperInMiniature(tmp_path_factory.mktemp("paper_small"), "gate.yaml")
     with paper.served() as hub:
         said = paper.snakemake("prefetch").stderr
         paper.asked_of_the_hub = list(hub.asked)
         paper.go_offline()
+        paper.variables["PATH"] = preloaded_path
         said += paper.snakemake().stderr
         assert paper.jobs() == {}
     paper.rules = set(re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)", said, flags=re.MULTILINE))

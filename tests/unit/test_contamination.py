@@ -273,7 +273,7 @@ def test_the_report_and_its_table(tmp_path, files):
     ]
     place = {"model": "Qwen_1", "seed": 1, "recipe": "one_base", "path": str(tmp_path / "out/report.json")}
     outputs = {kind: tmp_path / f"contamination.{kind}" for kind in ("csv", "markdown", "latex")}
-    flags = ["--reports", json.dumps([place | {"iteration": 1}, place | {"iteration": 2}])]
+    flags = ["--reports", *(json.dumps(place | {"iteration": iteration}) for iteration in (1, 2))]
     flags += [flag for kind, path in outputs.items() for flag in (f"--{kind}", str(path))]
     collect_contamination.main(collect_contamination.parser.parse_args(flags))
     with open(outputs["csv"], newline="") as file:
@@ -329,10 +329,19 @@ def test_sources_that_do_not_fit_are_one_sentence(tmp_path):
     assert not (tmp_path / "listed.jsonl").exists()
 
 
+def test_a_thousand_training_sets_are_collected_in_one_command(tmp_path):
+    (tmp_path / "report.json").write_text('{"pairs": 3, "kept": 3, "benchmarks": {}}')
+    place = {"model": "m", "recipe": 120 * "r", "iteration": 1, "path": str(tmp_path / "report.json")}
+    reports = [json.dumps(place | {"seed": seed}) for seed in range(1000)]
+    command = [sys.executable, str(ROOT / "scripts/collect_contamination.py"), "--csv", str(tmp_path / "all.csv")]
+    subprocess.run([*command, "--reports", *reports], check=True)
+    assert len((tmp_path / "all.csv").read_text().splitlines()) == 1, "a row for each benchmark"
+
+
 def test_a_report_that_is_torn_ends_the_program_with_one_sentence(tmp_path):
     (tmp_path / "report.json").write_text('{"pairs": 3, "bench')
     place = {"model": "m", "seed": 1, "recipe": "r", "iteration": 1, "path": str(tmp_path / "report.json")}
-    command = [sys.executable, str(ROOT / "scripts/collect_contamination.py"), "--reports", json.dumps([place])]
+    command = [sys.executable, str(ROOT / "scripts/collect_contamination.py"), "--reports", json.dumps(place)]
     command += [part for kind in ("csv", "markdown", "latex") for part in (f"--{kind}", str(tmp_path / kind))]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1

@@ -197,7 +197,7 @@ def tabled(iteration, tmp_path):
             path = tmp_path / f"profile{number}.json"
             path.write_text(json.dumps(made | changes))
             listed.append({"model": "Qwen_72B", "recipe": "one_base", "iteration": 1} | place | {"path": str(path)})
-        flags = ["--profiles", json.dumps(listed), *(["--yields", str(ROOT / yields)] if yields else [])]
+        flags = ["--profiles", *map(json.dumps, listed), *(["--yields", str(ROOT / yields)] if yields else [])]
         flags += [
             part for kind in ("csv", "markdown", "latex") for part in (f"--{kind}", str(tmp_path / f"table.{kind}"))
         ]

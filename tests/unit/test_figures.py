@@ -113,7 +113,7 @@ def share(tmp_path):
         rows = [{"id": f"base:0:{n}", "kept": True, "reason": None, "scores": s} for n, s in enumerate(scores)]
         write_jsonl(tmp_path / f"ledger{iteration}{seed}.jsonl", rows)
     ledgers = [{"iteration": t, "seed": s, "path": str(tmp_path / f"ledger{t}{s}.jsonl")} for t, s in of]
-    return flags(tmp_path, figure=SHARE, ledgers=ledgers)
+    return [*flags(tmp_path, figure=SHARE), "--ledgers", *map(json.dumps, ledgers)]
 
 
 @pytest.fixture
@@ -216,7 +216,7 @@ def test_a_sweep_names_points_that_are_trained_on_the_same_pairs(sweep, tmp_path
         path.write_text(json.dumps({"rows": rows} | counts))
         places.append({"model": "m", "seed": 1, "recipe": checkpoint, "iteration": 1, "path": str(path)})
     noted = SWEEP | {"notes": ["What the paper leaves open."]}
-    draw(plot_sweep, [*replaced(sweep, "--figure", noted), "--selections", json.dumps(places)])
+    draw(plot_sweep, [*replaced(sweep, "--figure", noted), "--selections", *map(json.dumps, places)])
     words = words_of(tmp_path / "figure.svg")
     assert "Trained on the very same pairs: -1 iteration 1, 2 iteration 1 (seed 1)." in words
     assert "Of the kept pairs the first 3, evenly" in words

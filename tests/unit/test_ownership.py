@@ -89,7 +89,7 @@ def test_a_table_of_an_earlier_job_does_not_replace_that_of_a_later_one(tmp_path
         place = {"model": "demo", "seed": 1, "recipe": "one_base", "iteration": 1, "path": str(report)}
         outputs = {form: tmp_path / f"contamination.{form}" for form in ("csv", "markdown", "latex")}
         flags = [part for form, path in outputs.items() for part in (f"--{form}", path)]
-        command = [sys.executable, "scripts/collect_contamination.py", "--reports", json.dumps([place]), *flags]
+        command = [sys.executable, "scripts/collect_contamination.py", "--reports", json.dumps(place), *flags]
         return started(command, claim_file(outputs["latex"])), report
 
     def report(pairs: int) -> str:

@@ -248,7 +248,7 @@ def coding(folder: Path, passed: list[list[bool]]) -> Path:
 def flags(folder: Path, items: list[Path], previous: list[Path]) -> list[str]:
     pair = {"model": "m", "checkpoint": "r/iter1", "previous": "base"}
     pair |= {"items": list(map(str, items)), "previous_items": list(map(str, previous))}
-    return ["--benchmark", "b", "--comparisons", json.dumps([pair]), "--output", str(folder / "b.csv")]
+    return ["--benchmark", "b", "--comparisons", json.dumps(pair), "--output", str(folder / "b.csv")]
 
 
 def differences(folder: Path, items: list[Path], previous: list[Path]) -> pandas.DataFrame:
