@@ -21,6 +21,7 @@ from isheep.hub_cache import FETCHED
 from isheep.instructions import InstructionFilters
 from isheep.judges import JudgeSettings
 from isheep.responses import ResponseRules
+from isheep.sampling_sections import OnTopOf
 from isheep.selection import SelectionSettings
 from isheep.settings import Settings, Unique
 from isheep.sources import FetchSettings
@@ -52,6 +53,10 @@ PAPER_PROMPTS = {
 """The assessment's prompts (paper, appendix A), by name and criterion."""
 JUDGED = ("alpaca_eval", "mt_bench")
 """Kinds of benchmark whose answers a judge rates."""
+CONTINUING = Sampling(temperature=1.0, top_p=0.95, max_tokens=1000, stop=("17",))
+"""How the authors' scripts sample instructions."""
+ANSWERING = CONTINUING.model_copy(update={"stop": ("<|endoftext|>", "<|im_start|>", "<|im_end|>")})
+"""How they sample responses and assessments."""
 
 
 class ExperimentSettings(Settings):
@@ -133,10 +138,9 @@ class InstructionSettings(Settings):
     max_prompts_per_shard: Count | None = None
     """The most prompts continued, in the same proportion, where a shard has too few instructions after the filters; it
     is refilled until then. null: four times `prompts_per_shard`."""
-    sampling: Sampling = Sampling(temperature=1.0, top_p=0.95, max_tokens=1000, stop=("17",))
-    """How the continuation is sampled (authors' scripts: temperature 1, top_p 0.95, 1000 tokens, stop at item 17).
-    Where this key is given, what it leaves out is not taken from there: top_p is then 1, and there are no stop texts.
-    """
+    sampling: Annotated[Sampling, OnTopOf(CONTINUING)] = CONTINUING
+    """How the continuation is sampled (authors' scripts: temperature 1, top_p 0.95, 1000 tokens, stop at item 17). A
+    key that is left out keeps its default; null switches it off: `stop: null` (or []) stops at no text."""
     filters: InstructionFilters = InstructionFilters()
     """Which candidates are dropped."""
 
@@ -166,11 +170,9 @@ class ResponseSettings(Settings):
 
     separator: str = ""
     """Between an instruction and its input (authors' scripts: nothing)."""
-    sampling: Sampling = Sampling(
-        temperature=1.0, top_p=0.95, max_tokens=1000, stop=("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-    )
-    """How responses are sampled (authors' scripts: temperature 1, top_p 0.95, 1000 tokens). Where this key
-    is given, what it leaves out is not taken from there: top_p is then 1, and there are no stop texts."""
+    sampling: Annotated[Sampling, OnTopOf(ANSWERING)] = ANSWERING
+    """How responses are sampled (authors' scripts: temperature 1, top_p 0.95, 1000 tokens). A key that is left out
+    keeps its default; null switches it off: `stop: null` (or []) stops at no text."""
     rules: ResponseRules = ResponseRules()
     """Which pairs are dropped before they are scored."""
 
@@ -181,11 +183,9 @@ class AssessmentSettings(Settings):
     prompts: dict[Name, dict[Name, str]] = Field(PAPER_PROMPTS)
     """Prompt files by name, then by criterion (the default: the paper's); config/prompts/README.md says how one is
     written."""
-    sampling: Sampling = Sampling(
-        temperature=1.0, top_p=0.95, max_tokens=1000, stop=("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-    )
-    """How assessments are sampled (authors' scripts: as responses). Where this key is given,
-    what it leaves out is not taken from there: top_p is then 1, and there are no stop texts."""
+    sampling: Annotated[Sampling, OnTopOf(ANSWERING)] = ANSWERING
+    """How assessments are sampled (authors' scripts: as responses). A key that is left out keeps its default; null
+    switches it off: `stop: null` (or []) stops at no text."""
     min_readable_share: Annotated[float, Field(ge=0, le=1)] = 0.05
     """The share of the assessments whose score must be readable. A job stops early, from its 50th assessment on, where
     fewer are, and says so where that is so at its end, of 20 or more; 0 never stops one. No result depends on it."""

@@ -457,3 +457,63 @@ def test_what_a_configuration_leaves_out_of_hardware_stays_left_out(tmp_path):
 @pytest.mark.parametrize("file", ["config/config.yaml", "config/demo_matrix.yaml", "config/paper.yaml"])
 def test_shipped_configurations_are_planned_alike_on_every_machine(file):
     assert left_out(load_config(yaml.safe_load(Path(file).read_text()), [file]).hardware) == []
+
+
+SAMPLED = {
+    "instructions.sampling": ("instructions", "sampling"),
+    "responses.sampling": ("responses", "sampling"),
+    "assessment.sampling": ("assessment", "sampling"),
+    "alpaca_eval": ("benchmarks", "alpaca_eval", "sampling"),
+    "mt_bench": ("benchmarks", "mt_bench", "judge_sampling"),
+}
+"""Where sampling is configured."""
+
+
+def sampling_at(config, keys):
+    for key in keys:
+        config = config[key] if isinstance(config, dict) else getattr(config, key)
+    return config
+
+
+def with_sampling(raw, keys, given):
+    """The configuration with this sampling, or with none of its own, at one place."""
+    changed = copy.deepcopy(raw)
+    *above, last = keys
+    section = changed
+    for key in above:
+        section = section[key]
+    section.pop(last, None)
+    if given is not None:
+        section[last] = given
+    return changed
+
+
+@pytest.mark.parametrize("keys", SAMPLED.values(), ids=SAMPLED)
+def test_a_part_of_sampling_keeps_the_sections_defaults_for_the_rest(raw, keys):
+    default = sampling_at(load_config(with_sampling(raw, keys, None), [DEMO]), keys)
+    for given in ({}, {"temperature": 0.3}, {"max_tokens": 7}, {"stop": ["x"]}, {"top_p": 0.5}):
+        found = sampling_at(load_config(with_sampling(raw, keys, given), [DEMO]), keys)
+        assert found.model_dump(mode="json") == default.model_dump(mode="json") | given
+
+
+@pytest.mark.parametrize("keys", SAMPLED.values(), ids=SAMPLED)
+def test_null_switches_a_default_of_sampling_off(raw, keys):
+    off = {"temperature": None, "top_p": None, "stop": None, "top_logprobs": None}
+    found = sampling_at(load_config(with_sampling(raw, keys, off), [DEMO]), keys)
+    assert (found.temperature, found.top_p, found.stop, found.top_logprobs) == (1, 1, (), 0)
+    assert sampling_at(load_config(with_sampling(raw, keys, {"stop": []}), [DEMO]), keys).stop == ()
+
+
+def test_a_mistake_in_a_part_of_sampling_is_named(raw, tmp_path):
+    sentence = complaint(raw, tmp_path, lambda raw: raw["responses"].update(sampling={"max_tokens": None}))
+    assert sentence == "responses.sampling.max_tokens: found null, but it must be a whole number."
+    sentence = complaint(raw, tmp_path, lambda raw: raw["responses"].update(sampling={"max_token": 3}))
+    assert "unknown key 'responses.sampling.max_token'" in sentence
+    assert "did you mean 'max_tokens'?" in sentence
+
+
+def test_the_schema_says_which_defaults_a_part_of_sampling_keeps():
+    schema = config_schema()["$defs"]["ResponseSettings"]["properties"]["sampling"]
+    assert "required" not in schema
+    assert {key: content["default"] for key, content in schema["properties"].items()} == schema["default"]
+    assert {"type": "null"} in schema["properties"]["stop"]["anyOf"]
