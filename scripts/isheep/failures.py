@@ -33,8 +33,8 @@ SHELL_SIGNALS = 128
 BY_SIGNAL = {
     signal.SIGKILL: "the program was killed (SIGKILL), by the system if its memory was short, else by a person or "
     "another program; if memory was short, lower runtime.batch_size or run fewer jobs at once",
-    signal.SIGTERM: "the program was told to end (SIGTERM), by a person or another program and not for want of memory; "
-    "the same command goes on from there",
+    signal.SIGTERM: "the program was told to end (SIGTERM), by a person or another program, such as a shutdown; the "
+    "same command goes on from there",
 }
 """What is said of a program that was ended by a signal; of others their name."""
 NOISE = (COMMAND_FAILED, "WorkflowError:\nAt least one job did not", "Exiting because a job")

@@ -82,7 +82,7 @@ def test_the_reason_of_any_failure_is_found(workspace, program, sentence):
     ("number", "said", "unsaid"),
     [
         (signal.SIGKILL, "was killed (SIGKILL), by the system if its memory was short", "SIGTERM"),
-        (signal.SIGTERM, "was told to end (SIGTERM), by a person or another program and not for", "SIGKILL"),
+        (signal.SIGTERM, "was told to end (SIGTERM), by a person or another program", "memory"),
         (signal.SIGSEGV, "was ended by SIGSEGV;", "memory"),
     ],
 )
