@@ -65,12 +65,11 @@ class ExperimentSettings(Settings):
     name: Name
     """Folder of the results: results/<name>/. A new name starts from nothing."""
     models: Unique[Name] = ()
-    """Which of `models` below take part; left out: all that the configuration's own files declare and that do not
-    judge."""
+    """Which of `models` below take part; left out: all that do not judge."""
     recipes: Unique[Name] = ()
     """Which of `recipes` below every model goes through, in the order of the tables' rows, unless the model names its
-    own; left out: all that the configuration's own files declare, not those of included ones. An empty list: only the
-    base models."""
+    own; left out: all, also of included files, but of config/recipes.yaml only those that the configuration declares
+    too. An empty list: only the base models."""
     baselines: Unique[Name] = ()
     """Which of `baselines` below take part, as the first rows of the tables."""
     seeds: Unique[Annotated[int, Field(ge=0)]] = Field((1,), min_length=1)

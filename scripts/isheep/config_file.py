@@ -14,7 +14,7 @@ from isheep.benchmarks import BenchmarkSettings, files_of
 from isheep.config import Config, RecipeSettings
 from isheep.figures import FigureSettings
 from isheep.hub_cache import FETCHED
-from isheep.project import located, located_all
+from isheep.project import PROJECT, located, located_all
 from isheep.prompts import load_meta_prompt, load_seed_tasks
 from isheep.records import InputError
 from isheep.sources import load_sources
@@ -41,6 +41,8 @@ DEFAULTS = "config/defaults.yaml"
 """Included below a configuration that declares no benchmarks: what any model can be measured by and shown in."""
 TAKING_PART = ("models", "recipes")
 """Sections whose entries take part where the experiment names none of them."""
+LIBRARY = "config/recipes.yaml"
+"""Has recipes to be named or extended: those that the configuration does not declare too take no part by themselves."""
 REMOVABLE = ("tables", "figures", "claims", "agreements", "cases")
 """Sections in which a null removes an entry that another configuration file has."""
 
@@ -50,18 +52,18 @@ def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
 
     files: the files that it was read from, named in errors, or none where another workflow gives it to its module; the
     files that it names under the key `include` are merged below it, the last one on top. Where nothing declares
-    benchmarks, DEFAULTS is included too; where the experiment names no models or recipes, those that it declares itself
-    take part, save models that judge. Raises InputError with one sentence: file, key, what was found, what is allowed,
-    and for an unknown key the nearest right spelling.
+    benchmarks, DEFAULTS is included too; where the experiment names no models or recipes, all that are declared take
+    part, save models that judge and recipes of the LIBRARY alone. Raises InputError with one sentence: file, key, what
+    was found, what is allowed, and for an unknown key the nearest right spelling.
     """
     contents = _read_with_included([str(file) for file in files] or [GIVEN], raw)
     if not any("benchmarks" in content for content in (raw, *contents.values())):
         contents = _read_with_included([located(DEFAULTS)], {}) | contents
+    own = [raw, *(content for file, content in contents.items() if not _is_library(file))]
     raw = {key: value for key, value in raw.items() if key != "include"}
-    declared = {key: list(raw[key]) if isinstance(raw.get(key), dict) else [] for key in TAKING_PART}
     for file in reversed([file for file in contents if file not in (*map(str, files), GIVEN)]):
         raw = _merged({key: value for key, value in contents[file].items() if key != "include"}, raw)
-    raw = _with_taking_part(raw, declared)
+    raw = _with_taking_part(raw, own, next(iter(reversed(contents))))
     raw |= {key: _without_removed(raw[key]) for key in REMOVABLE if key in raw}
     recipes = raw.get("recipes")
     extends = {}
@@ -156,18 +158,37 @@ def config_schema() -> dict:
     return Config.model_json_schema()
 
 
-def _with_taking_part(raw: dict, declared: dict[str, list[str]]) -> dict:
+def _is_library(file: str) -> bool:
+    return Path(file).resolve() == (PROJECT / LIBRARY).resolve()
+
+
+def _with_taking_part(raw: dict, own: list[dict], file: str) -> dict:
     """Name in the experiment what takes part, where no file of the configuration does.
 
-    declared: of TAKING_PART, the names that the configuration's own files declare, not those that they include.
+    own: what is declared by the configuration and by all that it includes but the LIBRARY. file: the one to name in.
+    Raises InputError where there are recipes, and none would take part.
     """
-    experiment, judges = raw.get("experiment"), raw.get("judges")
+    experiment = raw.get("experiment")
     if not isinstance(experiment, dict):
         return raw
-    listed_judges = judges.values() if isinstance(judges, dict) else ()
-    judging = [judge.get("model") for judge in listed_judges if isinstance(judge, dict)]
+    declared = {
+        key: [name for name in _entries(raw, key) if any(name in _entries(content, key) for content in own)]
+        for key in TAKING_PART
+    }
+    if "recipes" not in experiment and not declared["recipes"] and (others := _entries(raw, "recipes")):
+        raise InputError(
+            f"{file}: experiment.recipes: missing, and of {LIBRARY} only the recipes that are named take part; name "
+            f"some of {listed(others)} there, or write `recipes: []` for the base models alone."
+        )
+    judging = [judge.get("model") for judge in _entries(raw, "judges").values() if isinstance(judge, dict)]
     models = [name for name in declared["models"] if name not in judging]
     return raw | {"experiment": declared | {"models": models} | experiment}
+
+
+def _entries(content: dict, key: str) -> dict:
+    """A section of a configuration; empty where it is none."""
+    section = content.get(key)
+    return section if isinstance(section, dict) else {}
 
 
 def _without_removed(entries: object) -> object:

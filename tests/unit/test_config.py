@@ -439,13 +439,34 @@ def test_what_takes_part_can_be_named_and_models_that_judge_take_none(tmp_path):
     assert (config.experiment.models, config.experiment.recipes) == (("j",), ())
 
 
-def test_recipes_of_included_files_take_part_only_where_they_are_named(tmp_path):
+def test_recipes_and_models_of_included_files_take_part(tmp_path):
+    (tmp_path / "recipes.yaml").write_text(yaml.safe_dump({"recipes": {"a": {}, "b": {"extends": "a"}}}))
+    (tmp_path / "models.yaml").write_text(yaml.safe_dump({"models": {"n": MODEL}}))
+    include = [str(tmp_path / "recipes.yaml"), str(tmp_path / "models.yaml")]
+    for own, taking_part in (({}, ("a", "b")), ({"c": {"extends": "b"}}, ("a", "b", "c"))):
+        config = loaded(LINES | {"include": include, "recipes": own}, tmp_path)
+        assert (config.experiment.models, config.experiment.recipes) == (("n", "m"), taking_part)
+    named = LINES | {"include": include, "experiment": {"name": "x", "recipes": ["b"]}}
+    assert loaded(named, tmp_path).experiment.recipes == ("b",)
+
+
+def test_of_the_papers_recipes_those_take_part_that_are_named_or_declared(tmp_path):
     included = LINES | {"include": ["config/recipes.yaml"], "recipes": {"own": {"extends": "one_last"}}}
     assert loaded(included, tmp_path).experiment.recipes == ("own",)
+    smaller = included | {"recipes": {"one_last": {"instructions": 9}}}
+    assert loaded(smaller, tmp_path).experiment.recipes == ("one_last",)
     above_paper = {"include": ["config/paper.yaml"], "models": {"qwen1.5-4b": {"parameters": 3}}}
     config = loaded(above_paper, tmp_path)
     assert len(config.experiment.models) == 7
     assert config.experiment.recipes == ("one_base",)
+
+
+def test_recipes_of_which_none_would_take_part_are_refused(tmp_path):
+    none = LINES | {"include": ["config/recipes.yaml"], "recipes": {}}
+    with pytest.raises(InputError, match=r"mine\.yaml: experiment\.recipes: missing, .* name some of one_base, "):
+        loaded(none, tmp_path)
+    only_base = none | {"experiment": {"name": "x", "recipes": []}}
+    assert loaded(only_base, tmp_path).experiment.recipes == ()
 
 
 def test_what_a_configuration_leaves_out_of_hardware_stays_left_out(tmp_path):
