@@ -14,14 +14,14 @@ import shlex
 from pathlib import Path
 
 from isheep.alpaca import annotator_files
-from isheep.base_models import require_base_model, require_chat_template
 from isheep.config import JUDGED
 from isheep.config_file import check_files, load_config
 from isheep.digest import program_digest
-from isheep.hub_cache import MODEL_FILES, fetched_commit, folder_name, snapshot_of
+from isheep.hub_cache import MODEL_FILES, folder_name
 from isheep.journal import SHARED_TEXTS
 from isheep.matrix import Matrix, recipe_and_iteration
 from isheep.metric_names import check_metrics
+from isheep.model_checks import asked_of_models, check_base_models, folder_of_base
 from isheep.project import located, shipped
 from isheep.records import InputError, file_sha256, listed_checksums
 from isheep.seeds import derive_seed
@@ -210,15 +210,6 @@ def files_of_model_folder(wildcards):
     """The files that a model of source `folder` is made of."""
     folder = Path(CONFIG.models[wildcards.model].path)
     return sorted({str(file) for pattern in MODEL_FILES for file in folder.glob(pattern)})
-
-
-def folder_of_base(name):
-    """The folder that holds a base model before any job; None where it has yet to be fetched or built."""
-    model = CONFIG.models[name]
-    if model.source == "hub":
-        fetched = fetched_commit(Path(HUB_CACHE) / folder_name(model.repository, "model"))
-        return snapshot_of(HUB_CACHE, model.repository, "model") if fetched else None
-    return Path(model.path) if model.path else None
 
 
 def chat_template_flag(wildcards):

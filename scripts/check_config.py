@@ -11,6 +11,7 @@ from isheep import program
 from isheep.config_file import check_files, read_config
 from isheep.matrix import Matrix
 from isheep.metric_names import check_metrics
+from isheep.model_checks import check_base_models
 from isheep.spelling import listed
 
 
@@ -22,6 +23,7 @@ def main(arguments: argparse.Namespace) -> None:
     benchmarks = matrix.benchmarks()
     check_files(config, benchmarks)
     check_metrics(matrix)
+    check_base_models(matrix, str(arguments.files[-1]))
     models = listed(config.experiment.models) if config.experiment.models else "no model"
     measured = listed(benchmarks) if benchmarks else "nothing"
     print(

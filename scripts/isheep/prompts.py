@@ -1,9 +1,11 @@
 """What a checkpoint is asked: to go on with a list of tasks, or to answer one, raw or in a chat."""
 
+import random
 from dataclasses import dataclass
 from pathlib import Path
 
 from isheep.records import InputError, read_jsonl
+from isheep.seeds import derive_seed
 
 DEMONSTRATIONS = "{demonstrations}"
 SEPARATOR = "###"
@@ -58,6 +60,11 @@ def load_meta_prompt(path: str | Path) -> str:
     if text.count(DEMONSTRATIONS) != 1 or not text.endswith(DEMONSTRATIONS):
         raise InputError(f"{path}: the text must have the placeholder {DEMONSTRATIONS} once, at its end; add it there.")
     return text
+
+
+def drawn_demonstrations(seed_tasks: list[SeedTask], count: int, seed: int, number: int) -> list[SeedTask]:
+    """Return the seed tasks that one of a shard's prompts shows, by its number. seed: of the shard's job."""
+    return random.Random(derive_seed(seed, "demonstrations", number)).sample(seed_tasks, count)
 
 
 def instruction_prompt(meta_prompt: str, demonstrations: list[SeedTask]) -> str:
