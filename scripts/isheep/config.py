@@ -122,7 +122,9 @@ class InstructionSettings(Settings):
     """How a checkpoint writes instructions: raw continuation of the meta-prompt and a few seed tasks."""
 
     seed_tasks: str = f"{FETCHED}/self_instruct/seed_tasks.jsonl"
-    """File of seed tasks, one JSON object a line in the Self-Instruct format (paper: its 175)."""
+    """File of seed tasks, one JSON object a line in the Self-Instruct format (paper: its 175): `{"id": "mine_1",
+    "instruction": "Sort these words.", "instances": [{"input": "pear, fig", "output": "fig, pear"}]}`. Each `id` stands
+    once; of the instances the `input` of the first is shown, "" where the task needs none; other keys are not read."""
     meta_prompt: str = "config/prompts/meta_prompt.txt"
     """File with the text before the worked examples; `{demonstrations}` marks their place. The shipped one asks for
     what Alpaca's asks, as the paper's does, in words of our own."""
