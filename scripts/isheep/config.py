@@ -325,7 +325,11 @@ class Config(Settings):
             )
             for criterion in recipe.selection.criteria if recipe.selection.method == "scores" else ():
                 where = f"recipes.{name}.selection.criteria"
-                _require(criterion, self.assessment.prompts[recipe.assessment], where, "add its prompt file")
+                advice = (
+                    f"add its prompt file as assessment.prompts.{recipe.assessment}.{criterion} (a recipe without the "
+                    f"key has {listed(SelectionSettings().criteria)})"
+                )
+                _require(criterion, self.assessment.prompts[recipe.assessment], where, advice)
             if recipe.training.batch_size % self.runtime.micro_batch_size:
                 raise ValueError(
                     f"runtime.micro_batch_size: found {self.runtime.micro_batch_size}, which does not divide "

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Union, get_args, get_origin
@@ -37,6 +38,8 @@ AS_IN_YAML = {
     r"a valid boolean(, unable to interpret input)?": "true or false",
 }
 """What the checker calls by its name in Python, and YAML by another."""
+FORMS = ("dict_type", "model_type", "list_type", "tuple_type")
+"""The checker's errors about what is no section, or no list."""
 DEFAULTS = "config/defaults.yaml"
 """Included below a configuration that declares no benchmarks: what any model can be measured by and shown in."""
 TAKING_PART = ("models", "recipes")
@@ -53,8 +56,9 @@ def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
     files: the files that it was read from, named in errors, or none where another workflow gives it to its module; the
     files that it names under the key `include` are merged below it, the last one on top. Where nothing declares
     benchmarks, DEFAULTS is included too; where the experiment names no models or recipes, all that are declared take
-    part, save models that judge and recipes of the LIBRARY alone. Raises InputError with one sentence: file, key, what
-    was found, what is allowed, and for an unknown key the nearest right spelling.
+    part, save models that judge and recipes of the LIBRARY alone. Raises InputError with one sentence for each mistake,
+    as far as they are met together: file, key, what was found, what is allowed, and for an unknown key the nearest
+    right spelling.
     """
     contents = _read_with_included([str(file) for file in files] or [GIVEN], raw)
     if not any("benchmarks" in content for content in (raw, *contents.values())):
@@ -80,7 +84,7 @@ def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
         errors = error.errors()
         # A misspelt key is also a missing one; its own sentence has the right spelling.
         unknown = [entry for entry in errors if entry["type"] == "extra_forbidden"]
-        raise InputError(_sentence((unknown or errors)[0], contents, extends)) from None
+        raise InputError(_said(unknown or errors, contents, extends)) from None
 
 
 def read_config(files: Sequence[str | Path]) -> Config:
@@ -257,14 +261,37 @@ def _merged(below: object, above: object) -> object:
     return below | {key: _merged(below[key], value) if key in below else value for key, value in above.items()}
 
 
-def _sentence(error: dict, contents: dict[str, object], extends: dict[str, str]) -> str:
-    """Say one validation error in one sentence."""
-    path = tuple(part for part in error["loc"] if part != "[key]")
-    location = _as_written(path)
-    key = ".".join(str(part) for part in location)
+def _said(errors: list[dict], contents: dict[str, object], extends: dict[str, str]) -> str:
+    """Say each validation error in one sentence, a line of its own; one that recipes take from another once."""
+    said: dict[tuple, str] = {}
+    paths = [_path(error) for error in errors]
+    for error, path in zip(errors, paths, strict=True):
+        if any(other != path and other[: len(path)] == path for other in paths):
+            continue  # a list is not short by itself, but for what is wrong in it
+        written = _as_written(path)
+        origin = _origin(written, contents, extends)
+        if origin == written or origin not in said:
+            said[origin] = _sentence(error, origin, contents)
+    return "\nError: ".join(said.values())
+
+
+def _path(error: dict) -> tuple:
+    return tuple(part for part in error["loc"] if part != "[key]")
+
+
+def _origin(location: tuple, contents: dict[str, object], extends: dict[str, str]) -> tuple:
+    """Where a key is written: in the recipe that has it, or in one that it extends."""
     while len(location) > 2 and _file_of(location, contents, default=None) is None and location[1] in extends:
         location = (location[0], extends[location[1]], *location[2:])
-    file = _file_of(location, contents)
+    return location
+
+
+def _sentence(error: dict, origin: tuple, contents: dict[str, object]) -> str:
+    """Say one validation error in one sentence. origin: where its key is written."""
+    path = _path(error)
+    location = _as_written(path)
+    key = ".".join(str(part) for part in location)
+    file = _file_of(origin, contents)
     if error["type"] == "extra_forbidden":
         allowed = _keys_at(path[:-1])
         return f"{file}: unknown key {key!r}; allowed here: {listed(allowed)}{nearest(location[-1], allowed)}."
@@ -283,7 +310,18 @@ def _sentence(error: dict, contents: dict[str, object], extends: dict[str, str])
     message = re.sub(r"^(Input|String) should ", "it must ", message)
     for theirs, in_yaml in AS_IN_YAML.items():
         message = re.sub(theirs, in_yaml, message)
-    return f"{file}: {key}: found {_as_yaml(error['input'])}, but {message}."
+    return f"{file}: {key}: found {_as_yaml(error['input'])}, but {message}{_form(path, error['type'])}."
+
+
+def _form(path: tuple, kind: str) -> str:
+    """What a key holds, where something of another form was found."""
+    if kind not in FORMS:
+        return ""
+    model = _model_at(path)
+    if model and not _description(path):
+        return f", with at least {listed(name for name, field in model.model_fields.items() if field.is_required())}"
+    described = (description for length in range(len(path), 0, -1) if (description := _description(path[:length])))
+    return "".join(f" ({description.rstrip('.')})" for description in islice(described, 1))
 
 
 def _as_yaml(value: object) -> str:

@@ -179,7 +179,10 @@ class Matrix:
         figure = self.config.figures[name]
         if figure.kind == "curve" or figure.iterations is not None:
             return figure
-        last = self.iterations(figure.model, figure.recipe)
+        recipes = [point.recipe for point in figure.points] if figure.kind == "sweep" else [figure.recipe]
+        last = min(self.iterations(figure.model, recipe) for recipe in recipes)
+        if figure.kind == "sweep":
+            last = min(last, MOST_SERIES)
         return figure.model_copy(update={"iterations": tuple(range(1, last + 1))})
 
     def grid(self, results: str, needed: Iterable[tuple[str, str, str]]) -> Grid:
@@ -254,7 +257,7 @@ class Matrix:
 
     def needed_by_figure(self, name: str) -> list[tuple[str, str, str]]:
         """Return what a figure that is drawn from scores needs: (model, checkpoint, benchmark)."""
-        figure = self.config.figures[name]
+        figure = self.figure(name)
         benchmarks = dict.fromkeys(panel.benchmark for panel in figure.panels)
         if figure.kind == "curve":
             shown = dict.fromkeys((point["model"], point["checkpoint"]) for point in self.curve_points(name))

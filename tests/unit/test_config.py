@@ -149,18 +149,21 @@ def test_recipe_takes_from_the_one_it_extends_what_it_does_not_say(raw):
             lambda c: c.update(baselines={"b": {"benchmarks": {"mt_bench": {"answers": "a.jsonl", "missing": 2}}}}),
             ["baselines.b.benchmarks.mt_bench.missing: only AlpacaEval's files may lack items; remove it"],
         ),
-        (lambda c: c.update(recipes=[1]), ["recipes: found [1], but it must be keys and values."]),
+        (
+            lambda c: c.update(recipes=[1]),
+            ["recipes: found [1], but it must be keys and values (The recipes, by name; "],
+        ),
         (
             lambda c: c["recipes"]["one_base"].update(training=3),
-            ["recipes.one_base.training: found 3, but it must be keys and values."],
+            ["recipes.one_base.training: found 3, but it must be keys and values (Fine-tuning)."],
         ),
         (
             lambda c: c["experiment"].update(models="demo"),
-            ["experiment.models: found 'demo', but it must be a list."],
+            ["experiment.models: found 'demo', but it must be a list (Which of "],
         ),
         (
             lambda c: c["experiment"].update(seeds=None),
-            ["experiment.seeds: found null, but it must be a list."],
+            ["experiment.seeds: found null, but it must be a list (One replicate of everything per seed"],
         ),
         (
             lambda c: c["experiment"].update(iterations="three"),
@@ -538,3 +541,45 @@ def test_the_schema_says_which_defaults_a_part_of_sampling_keeps():
     assert "required" not in schema
     assert {key: content["default"] for key, content in schema["properties"].items()} == schema["default"]
     assert {"type": "null"} in schema["properties"]["stop"]["anyOf"]
+
+
+def test_mistakes_that_are_met_together_are_told_together(tmp_path):
+    sweep = {"kind": "sweep", "points": ["low"], "panels": [{"benchmark": "following", "metric": "acc", "label": "x"}]}
+    with pytest.raises(InputError) as error:
+        loaded(LINES | {"recipes": {"low": {"instructions": "ten"}}, "figures": {"own": sweep}}, tmp_path)
+    file = tmp_path / "mine.yaml"
+    assert str(error.value).split("\nError: ") == [
+        f"{file}: recipes.low.instructions: found 'ten', but it must be a whole number.",
+        f"{file}: the key 'figures.own.caption' is missing: One sentence below the panels.",
+        f"{file}: the key 'figures.own.x_label' is missing: Title of the horizontal axes: what the recipes differ in.",
+        f"{file}: the key 'figures.own.model' is missing: Name of the model.",
+        f"{file}: figures.own.points.0: found 'low', but it must be keys and values, with at least x, recipe.",
+    ]
+
+
+def test_what_a_section_holds_is_said_where_something_else_stands(raw, tmp_path):
+    sentence = complaint(raw, tmp_path, lambda raw: raw["assessment"]["prompts"].update(mine="judge.yaml"))
+    assert sentence.startswith(
+        "assessment.prompts.mine: found 'judge.yaml', but it must be keys and values (Prompt files"
+    )
+    assert "by name, then by criterion" in sentence
+
+
+def test_a_mistake_that_recipes_take_from_another_is_told_once(tmp_path):
+    recipes = {"high": {"extends": "low"}, "low": {"instructions": "ten"}, "higher": {"extends": "high"}}
+    with pytest.raises(InputError) as error:
+        loaded(LINES | {"recipes": recipes}, tmp_path)
+    assert (
+        str(error.value)
+        == f"{tmp_path / 'mine.yaml'}: recipes.low.instructions: found 'ten', but it must be a whole number."
+    )
+
+
+def test_a_criterion_that_a_recipe_has_by_default_is_told_with_the_key_of_its_file(raw, tmp_path):
+    def own_prompt(raw):
+        raw["assessment"]["prompts"]["mine"] = {"quality": "judge.yaml"}
+        raw["recipes"]["one_base"] |= {"assessment": "mine", "selection": {}}
+
+    sentence = complaint(raw, tmp_path, own_prompt)
+    assert sentence.startswith("recipes.one_base.selection.criteria: found 'following', allowed: quality; or add ")
+    assert "as assessment.prompts.mine.following (a recipe without the key has quality, following)" in sentence

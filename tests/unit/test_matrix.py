@@ -150,6 +150,19 @@ def test_a_shared_checkpoint_needs_an_owner_with_so_many_iterations(demo):
     assert matrix.checkpoint("demo", "long", 2) == "long/iter2"
 
 
+def test_a_sweep_shows_the_iterations_that_all_its_recipes_have(demo):
+    points = [{"recipe": "one_base", "x": "scored"}, {"recipe": "self_instruct", "x": "all"}]
+    panels = [{"benchmark": "ifeval", "metric": "prompt_level_strict_acc", "label": "x"}]
+    sweep = {"kind": "sweep", "caption": "x", "x_label": "x", "model": "demo", "points": points, "panels": panels}
+    for recipe_iterations, shown in ((1, (1,)), (2, (1, 2)), (9, (1, 2, 3))):
+        demo["recipes"]["self_instruct"]["iterations"] = recipe_iterations
+        demo["figures"]["sweep"] = sweep
+        matrix = matrix_of_raw(demo)
+        matrix.check()
+        assert matrix.figure("sweep").iterations == shown
+        assert ("demo", f"one_base/iter{shown[-1]}", "ifeval") in matrix.needed_by_figure("sweep")
+
+
 def test_only_the_iteration_is_filled_into_a_row_s_name(demo):
     row = {"model": "demo", "recipe": "one_base", "iterations": [1, 2], "label": "{x} {iteration} {} {0.a} {{}}"}
     demo["tables"]["main"]["rows"] = [row]
