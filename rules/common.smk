@@ -26,6 +26,7 @@ from isheep.project import located, shipped
 from isheep.records import InputError, file_sha256, listed_checksums
 from isheep.seeds import derive_seed
 from isheep.selection import METHODS_WITH_CLUSTERS, METHODS_WITH_PERPLEXITIES
+from isheep.task_checks import check_task_files
 
 try:
     # Those of a workflow that has this one as its module are its own.
@@ -35,6 +36,7 @@ try:
     BENCHMARKS = MATRIX.benchmarks()
     check_files(CONFIG, BENCHMARKS)
     if workflow.is_main_process:
+        check_task_files(MATRIX)
         check_metrics(MATRIX)
 except InputError as error:
     sys.exit(f"Error: {error}")

@@ -13,6 +13,7 @@ from isheep.matrix import Matrix
 from isheep.metric_names import check_metrics
 from isheep.model_checks import check_base_models
 from isheep.spelling import listed
+from isheep.task_checks import check_task_files
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -22,6 +23,7 @@ def main(arguments: argparse.Namespace) -> None:
     matrix.check()
     benchmarks = matrix.benchmarks()
     check_files(config, benchmarks)
+    check_task_files(matrix)
     check_metrics(matrix)
     check_base_models(matrix, str(arguments.files[-1]))
     models = listed(config.experiment.models) if config.experiment.models else "no model"
