@@ -3,17 +3,7 @@
 # needs    a local folder or a fetched hub snapshot with safetensors weights (the demo's own sources: demo.smk), and a chat
 #          template where the model has none of its own
 # writes   results/<experiment>/<model>/weights/   weights, configuration, tokenizer, chat template, identity.json
-import os
-
-# What cannot be used is found before anything is written; of a model that has yet to be fetched, by the job that takes it
-# over.
 ASKED = asked_of_models(MATRIX)
-if workflow.is_main_process:
-    try:
-        top_file = os.path.relpath(workflow.configfiles[-1]) if workflow.configfiles else "the configuration"
-        check_base_models(MATRIX, top_file)
-    except InputError as error:
-        sys.exit(f"Error: {error}")
 
 
 rule base_from_folder:

@@ -14,36 +14,33 @@ import shlex
 from pathlib import Path
 
 from isheep.alpaca import annotator_files
+from isheep.checks import check_experiment
 from isheep.config import JUDGED
-from isheep.config_file import check_files, load_config
+from isheep.config_file import load_config
 from isheep.digest import program_digest
 from isheep.hub_cache import MODEL_FILES, folder_name
 from isheep.journal import SHARED_TEXTS
 from isheep.matrix import Matrix, recipe_and_iteration
-from isheep.metric_names import check_metrics
-from isheep.model_checks import asked_of_models, check_base_models, folder_of_base
+from isheep.model_checks import asked_of_models, folder_of_base
 from isheep.project import located, shipped
 from isheep.records import InputError, file_sha256, listed_checksums
 from isheep.seeds import derive_seed
 from isheep.selection import METHODS_WITH_CLUSTERS, METHODS_WITH_PERPLEXITIES
-from isheep.task_checks import check_task_files
 
 try:
     # Those of a workflow that has this one as its module are its own.
     CONFIG = load_config(config, [] if IN_MODULE else workflow.configfiles)
     MATRIX = Matrix(CONFIG)
-    MATRIX.check()
-    BENCHMARKS = MATRIX.benchmarks()
-    check_files(CONFIG, BENCHMARKS)
     if workflow.is_main_process:
-        check_task_files(MATRIX)
-        check_metrics(MATRIX)
+        top_file = os.path.relpath(workflow.configfiles[-1]) if workflow.configfiles else "the configuration"
+        check_experiment(MATRIX, top_file)
 except InputError as error:
     sys.exit(f"Error: {error}")
 
 if CONFIG.runtime.shared_texts:
     # For the jobs, which inherit it; no part of a command, since it changes no result.
     os.environ[SHARED_TEXTS] = str(Path(CONFIG.runtime.shared_texts).absolute())
+BENCHMARKS = MATRIX.benchmarks()
 # The programs, as commands name them.
 SCRIPTS = shlex.quote(shipped("scripts")).replace("{", "{{").replace("}", "}}")
 RESULTS = f"results/{CONFIG.experiment.name}"

@@ -8,24 +8,18 @@ import argparse
 from pathlib import Path
 
 from isheep import program
-from isheep.config_file import check_files, read_config
+from isheep.checks import check_experiment
+from isheep.config_file import read_config
 from isheep.matrix import Matrix
-from isheep.metric_names import check_metrics
-from isheep.model_checks import check_base_models
 from isheep.spelling import listed
-from isheep.task_checks import check_task_files
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Check, and say in one line what the configuration is about."""
     config = read_config(arguments.files)
     matrix = Matrix(config)
-    matrix.check()
+    check_experiment(matrix, str(arguments.files[-1]))
     benchmarks = matrix.benchmarks()
-    check_files(config, benchmarks)
-    check_task_files(matrix)
-    check_metrics(matrix)
-    check_base_models(matrix, str(arguments.files[-1]))
     models = listed(config.experiment.models) if config.experiment.models else "no model"
     measured = listed(benchmarks) if benchmarks else "nothing"
     print(

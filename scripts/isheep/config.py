@@ -372,7 +372,7 @@ class Config(Settings):
             _require(column.benchmark, self.benchmarks, where, "add it to benchmarks")
             computed = metrics_of(self.benchmarks[column.benchmark])
             if computed and "{" not in column.metric:
-                advice = f"the benchmark {column.benchmark} computes no such metric"
+                advice = "name a benchmark that reports it"
                 _require(column.metric, computed, where, advice)
         self._figures_are_measured()
         for name, claim in self.claims.items():

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from types import NoneType, UnionType
@@ -84,7 +84,7 @@ def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
         errors = error.errors()
         # A misspelt key is also a missing one; its own sentence has the right spelling.
         unknown = [entry for entry in errors if entry["type"] == "extra_forbidden"]
-        raise InputError(_said(unknown or errors, contents, extends)) from None
+        raise together(_sentences(unknown or errors, contents, extends)) from None
 
 
 def read_config(files: Sequence[str | Path]) -> Config:
@@ -261,8 +261,13 @@ def _merged(below: object, above: object) -> object:
     return below | {key: _merged(below[key], value) if key in below else value for key, value in above.items()}
 
 
-def _said(errors: list[dict], contents: dict[str, object], extends: dict[str, str]) -> str:
-    """Say each validation error in one sentence, a line of its own; one that recipes take from another once."""
+def together(mistakes: Iterable[str]) -> InputError:
+    """Return the error that says each mistake once, on a line of its own."""
+    return InputError("\nError: ".join(dict.fromkeys(mistakes)))
+
+
+def _sentences(errors: list[dict], contents: dict[str, object], extends: dict[str, str]) -> list[str]:
+    """Say each validation error in one sentence; one that recipes take from another once."""
     said: dict[tuple, str] = {}
     paths = [_path(error) for error in errors]
     for error, path in zip(errors, paths, strict=True):
@@ -272,7 +277,7 @@ def _said(errors: list[dict], contents: dict[str, object], extends: dict[str, st
         origin = _origin(written, contents, extends)
         if origin == written or origin not in said:
             said[origin] = _sentence(error, origin, contents)
-    return "\nError: ".join(said.values())
+    return list(said.values())
 
 
 def _path(error: dict) -> tuple:

@@ -21,7 +21,7 @@ def check_base_models(matrix: Matrix, file: str) -> None:
     config, asked, chatting = matrix.config, asked_of_models(matrix), matrix.chatting_models()
     for name in dict.fromkeys([*config.experiment.models, *matrix.judging_models()]):
         folder = folder_of_base(config.models[name])
-        if folder is None:
+        if folder is None or not folder.exists():
             continue
         try:
             require_base_model(folder)
