@@ -41,7 +41,7 @@ def load_seed_tasks(path: str | Path, demonstrations: int = 1) -> list[SeedTask]
                 raise InputError(f"{path}: line {line}: id: {seed.id!r} stands above too; give each line its own.")
             seeds[seed.id] = seed
     except InputError as error:
-        raise InputError(f"{str(error).rstrip('.')}; a seed task is one line such as {EXAMPLE}") from None
+        raise InputError(f"{str(error).rstrip('.')} (a seed task is one line such as {EXAMPLE}).") from None
     if len(seeds) < demonstrations:
         raise InputError(
             f"{path}: {len(seeds)} seed tasks, but each prompt shows {demonstrations}; add seed tasks or "

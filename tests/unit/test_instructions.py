@@ -75,7 +75,7 @@ def test_a_wrong_seed_task_is_named_by_file_line_and_key_and_a_right_one_is_show
     path = write_lines(tmp_path, [json.dumps(seed_row(1)), second_line, json.dumps(seed_row(3))])
     with pytest.raises(InputError) as error:
         load_seed_tasks(path, 1)
-    said, _, example = str(error.value).partition("; a seed task is one line such as ")
+    said, _, example = str(error.value).removesuffix(").").partition(" (a seed task is one line such as ")
     assert said.startswith(f"{path}: {problem}")
     assert load_seed_tasks(write_lines(tmp_path, [example])) == [SeedTask("mine_1", "Sort these words.", "pear, fig")]
 
