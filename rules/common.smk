@@ -34,6 +34,8 @@ try:
     if workflow.is_main_process:
         top_file = os.path.relpath(workflow.configfiles[-1]) if workflow.configfiles else "the configuration"
         check_experiment(MATRIX, top_file)
+        for warning in [*MATRIX.warm_up_warnings(), *MATRIX.unmeasured_warnings()]:
+            print(f"Warning: {warning}", file=sys.stderr)
 except InputError as error:
     sys.exit(f"Error: {error}")
 

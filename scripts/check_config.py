@@ -5,6 +5,7 @@ names the line, or the file of the nearest name. What would run is told by `snak
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from isheep import program
@@ -19,6 +20,8 @@ def main(arguments: argparse.Namespace) -> None:
     config = read_config(arguments.files)
     matrix = Matrix(config)
     check_experiment(matrix, str(arguments.files[-1]))
+    for warning in [*matrix.warm_up_warnings(), *matrix.unmeasured_warnings()]:
+        print(f"Warning: {warning}", file=sys.stderr)
     benchmarks = matrix.benchmarks()
     models = listed(config.experiment.models) if config.experiment.models else "no model"
     measured = listed(benchmarks) if benchmarks else "nothing"

@@ -272,6 +272,10 @@ def test_no_table_makes_a_benchmark_run_that_the_experiment_leaves_out(judged):
         "w, n: not measured, since alpaca_eval is not in experiment.benchmarks.",
         "y",
     )
+    assert matrix.unmeasured_warnings()[-1] == (
+        "tables.judged: w, n will show dashes, since alpaca_eval is not in experiment.benchmarks; to measure it, write "
+        "`experiment: {benchmarks: [choice, alpaca_eval]}`."
+    )
 
 
 @pytest.mark.parametrize(
@@ -447,6 +451,7 @@ def test_a_recipe_that_is_sure_to_end_during_its_warm_up_is_named_before_anythin
 @pytest.mark.parametrize("file", [PAPER, "config/demo_matrix.yaml", DEMO])
 def test_the_shipped_configurations_can_reach_their_learning_rates(file):
     assert matrix_of(file).warm_up_warnings() == []
+    assert matrix_of(file).unmeasured_warnings() == []
 
 
 CURVE = {
