@@ -29,7 +29,9 @@ from isheep.spelling import listed, nearest
 from isheep.tables import TableSettings
 from isheep.training_settings import TrainingSettings
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+"""A name that can be one of a folder, and a part of a target."""
+Name = Annotated[str, StringConstraints(pattern=NAME)]
 Count = Annotated[int, Field(ge=1)]
 RESERVED_RECIPE = "base"
 RESERVED_TABLES = ("claims", "contamination", "data", "scores")

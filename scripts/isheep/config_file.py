@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from isheep.assessment import load_assessment_prompt
 from isheep.benchmarks import BenchmarkSettings, files_of
-from isheep.config import Config, RecipeSettings
+from isheep.config import NAME, Config, RecipeSettings
 from isheep.figures import FigureSettings
 from isheep.hub_cache import FETCHED
 from isheep.project import PROJECT, located, located_all
@@ -134,14 +134,15 @@ def check_files(config: Config, benchmarks: Sequence[str]) -> None:
         load_seed_tasks(instructions.seed_tasks, instructions.demonstrations)
     if Path(instructions.meta_prompt).exists():
         load_meta_prompt(instructions.meta_prompt)
-    for prompts in config.assessment.prompts.values():
+    for name, prompts in config.assessment.prompts.items():
         for criterion, file in prompts.items():
             if not Path(file).exists():
                 continue
             prompt = load_assessment_prompt(file)
             if prompt.criterion != criterion:
                 raise InputError(
-                    f"{file}: its criterion is {prompt.criterion!r}, but it is configured as {criterion!r}."
+                    f"assessment.prompts.{name}.{criterion}: {file} has `criterion: {prompt.criterion}`; write the "
+                    "same name in both."
                 )
 
 
@@ -216,7 +217,8 @@ def _read_with_included(files: list[str], given: dict) -> dict[str, dict]:
             )
         if file != GIVEN and not Path(file).is_file():
             where = f"{named_in}: include: the" if named_in else "the configuration"
-            raise InputError(f"{where} file {file} does not exist{nearest_file(file)}; correct the path.")
+            meant = nearest_file(file, named_in)
+            raise InputError(f"{where} file {file} does not exist{meant}; correct the path.")
         content = given if file == GIVEN else read_yaml(file) or {}
         if not isinstance(content, dict):
             raise InputError(f"{file}: found a {type(content).__name__}, but a configuration is keys and values.")
@@ -312,6 +314,8 @@ def _sentence(error: dict, origin: tuple, contents: dict[str, object]) -> str:
         if not location:
             file = _file_of(tuple(message.split(":")[0].split(".")), contents)
         return f"{file}: {key + ': ' if key else ''}{message}."
+    if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] == NAME:
+        message = "it must begin with a letter or digit and have nothing but letters, digits, `_`, `.` and `-`"
     message = re.sub(r"^(Input|String) should ", "it must ", message)
     for theirs, in_yaml in AS_IN_YAML.items():
         message = re.sub(theirs, in_yaml, message)

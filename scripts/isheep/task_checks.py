@@ -50,9 +50,10 @@ def _require_data(name: str, settings: LmEvalSettings) -> None:
             if Path(file).resolve() in named:
                 continue
             if not Path(file).exists():
+                meant = nearest_file(file, task)
                 raise InputError(
-                    f"benchmarks.{name}.files: {task} reads {file}, which does not exist{nearest_file(file)}; correct "
-                    "it there (data_files, as seen from the folder in which the run is started)."
+                    f"benchmarks.{name}.files: {task} reads {file}, which does not exist{meant}; correct it there "
+                    "(data_files, as seen from the folder in which the run is started)."
                 )
             raise InputError(
                 f"benchmarks.{name}.files: {task} reads {file}, which is not named there; add it, so that a change of "

@@ -583,3 +583,25 @@ def test_a_criterion_that_a_recipe_has_by_default_is_told_with_the_key_of_its_fi
     sentence = complaint(raw, tmp_path, own_prompt)
     assert sentence.startswith("recipes.one_base.selection.criteria: found 'following', allowed: quality; or add ")
     assert "as assessment.prompts.mine.following (a recipe without the key has quality, following)" in sentence
+
+
+def test_a_name_that_can_be_none_is_told_what_one_may_have(raw, tmp_path):
+    sentence = complaint(raw, tmp_path, lambda raw: raw["experiment"].update(name="my trial"))
+    assert sentence == (
+        "experiment.name: found 'my trial', but it must begin with a letter or digit and have nothing but letters, "
+        "digits, `_`, `.` and `-`."
+    )
+
+
+def test_an_included_file_is_looked_for_beside_the_one_that_includes_it(tmp_path):
+    (tmp_path / "own.yaml").write_text("recipes: {own: {}}\n")
+    with pytest.raises(
+        InputError, match=rf"include: the file own.yaml does not exist; did you mean '{tmp_path}/own.yaml'"
+    ):
+        loaded(LINES | {"include": ["own.yaml"]}, tmp_path)
+
+
+def test_a_prompt_of_another_criterion_is_told_with_its_key(raw):
+    raw["assessment"]["prompts"]["simple"]["following"] = "config/demo/prompts/assessment/simple_quality.yaml"
+    with pytest.raises(InputError, match=r"^assessment.prompts.simple.following: .* has `criterion: quality`; write"):
+        check_files(load_config(raw, [DEMO]), [])

@@ -65,3 +65,8 @@ def test_a_task_of_another_name_is_told(tmp_path, data):
 )
 def test_data_that_is_no_file_of_the_working_folder_is_left_to_the_job(tmp_path, reads, path):
     check(tmp_path, reads, dataset_path=path)
+
+
+def test_data_that_lies_beside_its_task_is_told_by_its_place(tmp_path, data):
+    with pytest.raises(InputError, match=rf"own.yaml reads own.jsonl, which does not exist; did you mean '{data}'"):
+        check(tmp_path, "own.jsonl", [data])
