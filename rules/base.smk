@@ -3,20 +3,7 @@
 # needs    a local folder or a fetched hub snapshot with safetensors weights (the demo's own sources: demo.smk), and a chat
 #          template where the model has none of its own
 # writes   results/<experiment>/<model>/weights/   weights, configuration, tokenizer, chat template, identity.json
-import os
-
-# What is no base model, or cannot be spoken to once it is trained, is found before anything is written. A model that has
-# yet to be fetched is looked at by the job that takes it over.
-try:
-    top_file = os.path.relpath(workflow.configfiles[-1]) if workflow.configfiles else "the configuration"
-    for name in MODELS:
-        folder = folder_of_base(name)
-        if folder:
-            require_base_model(folder)
-            if name in CHATTING_MODELS and CONFIG.models[name].chat_template is None:
-                require_chat_template(folder, name, top_file)
-except InputError as error:
-    sys.exit(f"Error: {error}")
+ASKED = asked_of_models(MATRIX)
 
 
 rule base_from_folder:
@@ -64,6 +51,7 @@ rule base_from_hub:
     resources:
         runtime=rewriting_runtime,
         chats_as=lambda wildcards: wildcards.model if wildcards.model in CHATTING_MODELS else "",
+        asked=lambda wildcards: ASKED[wildcards.model].model_dump_json() if wildcards.model in ASKED else "",
     params:
         code=program_digest("scripts/provide_base.py"),
         repository=lambda wildcards: CONFIG.models[wildcards.model].repository,
@@ -74,4 +62,4 @@ rule base_from_hub:
     shell:
         f"python {SCRIPTS}/provide_base.py"
         " --repository={params.repository:q} --hub-cache={params.hub_cache:q}"
-        " {params.chat_template} --chats-as={resources.chats_as:q} --output={output.weights:q} 2> {log:q}"
+        " {params.chat_template} --name={wildcards.model:q} --chats-as={resources.chats_as:q} --asked={resources.asked:q} --output={output.weights:q} 2> {log:q}"

@@ -14,14 +14,14 @@ import shlex
 from pathlib import Path
 
 from isheep.alpaca import annotator_files
-from isheep.base_models import require_base_model, require_chat_template
+from isheep.checks import check_experiment
 from isheep.config import JUDGED
-from isheep.config_file import check_files, load_config
+from isheep.config_file import load_config
 from isheep.digest import program_digest
-from isheep.hub_cache import MODEL_FILES, fetched_commit, folder_name, snapshot_of
+from isheep.hub_cache import MODEL_FILES, folder_name
 from isheep.journal import SHARED_TEXTS
 from isheep.matrix import Matrix, recipe_and_iteration
-from isheep.metric_names import check_metrics
+from isheep.model_checks import asked_of_models, folder_of_base
 from isheep.project import located, shipped
 from isheep.records import InputError, file_sha256, listed_checksums
 from isheep.seeds import derive_seed
@@ -31,17 +31,18 @@ try:
     # Those of a workflow that has this one as its module are its own.
     CONFIG = load_config(config, [] if IN_MODULE else workflow.configfiles)
     MATRIX = Matrix(CONFIG)
-    MATRIX.check()
-    BENCHMARKS = MATRIX.benchmarks()
-    check_files(CONFIG, BENCHMARKS)
     if workflow.is_main_process:
-        check_metrics(MATRIX)
+        top_file = os.path.relpath(workflow.configfiles[-1]) if workflow.configfiles else "the configuration"
+        check_experiment(MATRIX, top_file)
+        for warning in [*MATRIX.warm_up_warnings(), *MATRIX.unmeasured_warnings()]:
+            print(f"Warning: {warning}", file=sys.stderr)
 except InputError as error:
     sys.exit(f"Error: {error}")
 
 if CONFIG.runtime.shared_texts:
     # For the jobs, which inherit it; no part of a command, since it changes no result.
     os.environ[SHARED_TEXTS] = str(Path(CONFIG.runtime.shared_texts).absolute())
+BENCHMARKS = MATRIX.benchmarks()
 # The programs, as commands name them.
 SCRIPTS = shlex.quote(shipped("scripts")).replace("{", "{{").replace("}", "}}")
 RESULTS = f"results/{CONFIG.experiment.name}"
@@ -216,15 +217,6 @@ def files_of_model_folder(wildcards):
     """The files that a model of source `folder` is made of."""
     folder = Path(CONFIG.models[wildcards.model].path)
     return sorted({str(file) for pattern in MODEL_FILES for file in folder.glob(pattern)})
-
-
-def folder_of_base(name):
-    """The folder that holds a base model before any job; None where it has yet to be fetched or built."""
-    model = CONFIG.models[name]
-    if model.source == "hub":
-        fetched = fetched_commit(Path(HUB_CACHE) / folder_name(model.repository, "model"))
-        return snapshot_of(HUB_CACHE, model.repository, "model") if fetched else None
-    return Path(model.path) if model.path else None
 
 
 def chat_template_flag(wildcards):

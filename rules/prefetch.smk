@@ -9,10 +9,9 @@
 # A change of address or mirror fetches nothing again: a file is what its checksum says. What is not part of a result
 # is passed by `resources`, whose change reruns nothing.
 from isheep.needed_files import needed_files
-from isheep.hub_cache import FETCHED
+from isheep.hub_cache import FETCHED, HUB_CACHE
 from isheep.sources import HubSource, check_commits, load_sources
 
-HUB_CACHE = f"{FETCHED}/hub"
 NLTK_DATA = f"{FETCHED}/nltk_data"
 
 try:

@@ -59,7 +59,7 @@ CPUS_PER_GPU = HARDWARE.cpus_per_gpu if HARDWARE.gpus_per_node else 0
 def model_size(name):
     """Billions of parameters of a model: as configured, else counted where its weights lie here already."""
     configured = CONFIG.models[name].parameters
-    folder = None if configured else folder_of_base(name)
+    folder = None if configured else folder_of_base(CONFIG.models[name])
     return configured or (billions_of_parameters(folder) if folder else 0) or UNSIZED
 
 

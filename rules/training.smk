@@ -78,8 +78,3 @@ use rule train_adapter as train_all_weights with:
         trained=directory(f"{ITERATION}/weights"),
     wildcard_constraints:
         recipe=any_of(recipes_trained_by("full")),
-
-
-if workflow.is_main_process:
-    for warning in MATRIX.warm_up_warnings():
-        print(f"Warning: {warning}", file=sys.stderr)

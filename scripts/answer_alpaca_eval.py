@@ -39,7 +39,7 @@ def main(arguments: argparse.Namespace) -> None:
         for number, row in enumerate(reference, start=1)
     ]
     journal = unfinished_folder(arguments.outputs)
-    engine = open_requested_engine(arguments, arguments.checkpoint)
+    engine = open_requested_engine(arguments, arguments.checkpoint, "sampling.max_tokens of the benchmark")
     completions = complete_with_journal(engine, requests, journal)
     rows = [
         {

@@ -25,7 +25,7 @@ def answer(arguments: argparse.Namespace) -> None:
     White space around an answer is cut off, as in FastChat.
     """
     questions = load_questions(arguments.questions)
-    engine = open_requested_engine(arguments, arguments.checkpoint)
+    engine = open_requested_engine(arguments, arguments.checkpoint, "max_tokens of the benchmark")
     journal = unfinished_folder(arguments.answers)
     first = complete_with_journal(engine, turn_requests(arguments, questions, [None] * len(questions)), journal)
     texts = [completion.text.strip() for completion in first]

@@ -39,7 +39,7 @@ def main(arguments: argparse.Namespace) -> None:
     readable = ReadableScores(prompt, arguments.prompt, arguments.min_readable_share)
     complete_and_publish(
         requests,
-        open_requested_engine(arguments, arguments.judge),
+        open_requested_engine(arguments, arguments.judge, "assessment.sampling.max_tokens"),
         arguments.scores,
         lambda request, completion: {
             "id": request.id,

@@ -5,12 +5,13 @@ names the line, or the file of the nearest name. What would run is told by `snak
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from isheep import program
-from isheep.config_file import check_files, read_config
+from isheep.checks import check_experiment
+from isheep.config_file import read_config
 from isheep.matrix import Matrix
-from isheep.metric_names import check_metrics
 from isheep.spelling import listed
 
 
@@ -18,10 +19,10 @@ def main(arguments: argparse.Namespace) -> None:
     """Check, and say in one line what the configuration is about."""
     config = read_config(arguments.files)
     matrix = Matrix(config)
-    matrix.check()
+    check_experiment(matrix, str(arguments.files[-1]))
+    for warning in [*matrix.warm_up_warnings(), *matrix.unmeasured_warnings()]:
+        print(f"Warning: {warning}", file=sys.stderr)
     benchmarks = matrix.benchmarks()
-    check_files(config, benchmarks)
-    check_metrics(matrix)
     models = listed(config.experiment.models) if config.experiment.models else "no model"
     measured = listed(benchmarks) if benchmarks else "nothing"
     print(

@@ -83,7 +83,7 @@ def open_checkpoint(arguments: argparse.Namespace, tasks: list) -> tuple:
     """The lm-eval model that asks a checkpoint, and what the record says of it."""
     from isheep.lm_eval_model import EngineLM
 
-    engine = open_requested_engine(arguments, arguments.checkpoint)
+    engine = open_requested_engine(arguments, arguments.checkpoint, "max_gen_toks of the task")
     asked = checkpoint_asked(engine, arguments.chat) | {"raw_suffix": arguments.raw_suffix}
     return EngineLM(engine, unfinished_folder(arguments.items), arguments.seed, arguments.raw_suffix), asked
 

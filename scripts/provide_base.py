@@ -14,6 +14,7 @@ from isheep.hub_cache import MODEL_FILES, snapshot_of
 from isheep.identity import require_whole, write_identity
 from isheep.ownership import Output
 from isheep.records import InputError, file_sha256, listed_checksums, publish
+from isheep.room import Asked, require_room
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -30,6 +31,8 @@ def main(arguments: argparse.Namespace) -> None:
     require_whole(folder)
     if arguments.chats_as and not arguments.chat_template:
         require_chat_template(folder, arguments.chats_as, "the configuration")
+    if arguments.asked:
+        require_room(folder, arguments.name, Asked.model_validate_json(arguments.asked), "the configuration")
     with publish(arguments.output) as partial:
         partial.mkdir()
         for path in files:
@@ -68,6 +71,8 @@ source.add_argument("--checksums", type=Path, help="sha256sum list beside the fi
 parser.add_argument("--hub-cache", type=Path, help="hub cache into which the repository was fetched")
 parser.add_argument("--chat-template", type=Path, help="Jinja file to use instead of the tokenizer's own")
 parser.add_argument("--chats-as", help="name of a model that must have a chat template, since it will be trained")
+parser.add_argument("--name", help="its name in the configuration, for errors")
+parser.add_argument("--asked", help="what it will be asked to read and write, JSON: it must have room for that")
 parser.add_argument("--output", type=Output, required=True, help="folder to write")
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ part of a request.
 """
 
 import argparse
-import random
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from isheep.instructions import (
 )
 from isheep.journal import Journal, complete_with_journal
 from isheep.ownership import Output
-from isheep.prompts import instruction_prompt, load_meta_prompt, load_seed_tasks
+from isheep.prompts import drawn_demonstrations, instruction_prompt, load_meta_prompt, load_seed_tasks
 from isheep.records import InputError, remove, unfinished_folder, write_jsonl
 from isheep.seeds import derive_seed
 from isheep.writing import (
@@ -38,7 +37,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     Raises InputError, and keeps what was written for the next attempt, where the most prompts give too few.
     """
-    engine = open_requested_engine(arguments, arguments.checkpoint)
+    engine = open_requested_engine(arguments, arguments.checkpoint, "instructions.sampling.max_tokens")
     journal = unfinished_folder(arguments.continuations)
     earlier = EarlierTexts(arguments.continuations, "text")
     prompts = arguments.prompts
@@ -72,8 +71,7 @@ def requests_of(arguments: argparse.Namespace, prompts: int) -> list[Request]:
     sampling = Sampling.model_validate_json(arguments.sampling)
     requests = []
     for number in range(prompts):
-        draw = random.Random(derive_seed(arguments.seed, "demonstrations", number))
-        demonstrations = draw.sample(seed_tasks, arguments.demonstrations)
+        demonstrations = drawn_demonstrations(seed_tasks, arguments.demonstrations, arguments.seed, number)
         prompt = instruction_prompt(meta_prompt, demonstrations)
         requests.append(Request(str(number), prompt, sampling, derive_seed(arguments.seed, "sampling", number)))
     return requests

@@ -48,7 +48,7 @@ def main(arguments: argparse.Namespace) -> None:
             id = f"{problem.id}#{number}"
             samples[id] = {"task_id": problem.id, "sample": number}
             requests.append(Request(id, prompt, sampling, derive_seed(arguments.seed, problem.id, number)))
-    engine = open_requested_engine(arguments, arguments.checkpoint)
+    engine = open_requested_engine(arguments, arguments.checkpoint, "max_tokens of the benchmark")
     write_answered_by_checkpoint(arguments, engine, arguments.problems)
     complete_and_publish(
         requests,

@@ -30,7 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
         requests.append(Request(row["id"], prompt, sampling, derive_seed(arguments.seed, row["id"])))
     complete_and_publish(
         requests,
-        open_requested_engine(arguments, arguments.checkpoint),
+        open_requested_engine(arguments, arguments.checkpoint, "responses.sampling.max_tokens"),
         arguments.responses,
         lambda request, completion: {"id": request.id, "response": completion.text},
         earlier=EarlierTexts(arguments.responses, "response"),

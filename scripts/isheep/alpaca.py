@@ -8,14 +8,16 @@ prefers the model's (arXiv 2305.14387; AlpacaEval 2: arXiv 2404.04475). An annot
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
-
-from pydantic import Field
+from typing import Annotated, Literal
 
 from isheep.engine import Sampling
 from isheep.records import InputError, read_objects
+from isheep.sampling_sections import OnTopOf
 from isheep.settings import Settings
 from isheep.yaml_text import read_yaml
+
+ANSWERING = Sampling(temperature=0.7, max_tokens=2048)
+"""How answers are drawn by most of alpaca-eval's own configurations of models (version 0.6.6, models_configs)."""
 
 REFERENCE_WINS, DRAW, MODEL_WINS = 1.0, 1.5, 2.0
 
@@ -41,9 +43,9 @@ class AlpacaEvalSettings(Settings):
     answers_of: str | None = None
     """Another benchmark of this kind, on the same instructions, whose answers are compared here: nothing is answered
     again, and what is said here of how answers are written plays no role. null: answers of its own."""
-    sampling: Sampling = Field(default_factory=lambda: Sampling(temperature=0.7, max_tokens=2048))
+    sampling: Annotated[Sampling, OnTopOf(ANSWERING)] = ANSWERING
     """How a checkpoint's answers are drawn. The paper does not say; the default is what alpaca-eval's own
-    configurations of models mostly have (models_configs of version 0.6.6)."""
+    configurations of models mostly have. A key that is left out keeps its default."""
     raw_suffix: str = ""
     """Put after an instruction when the untouched base model answers it raw, such as a newline."""
     length_control: str | None = None

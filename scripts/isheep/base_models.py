@@ -4,6 +4,7 @@ spoken to. Nothing but the folder's small files is read, so that the workflow as
 
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 from isheep.records import InputError
@@ -12,8 +13,15 @@ CHAT_TEMPLATE = "chat_template.jinja"
 """The template's file in a model's folder."""
 TOKENIZER_SETTINGS = "tokenizer_config.json"
 """Where older folders hold it, under the key `chat_template`."""
-NEEDED = ("config.json", TOKENIZER_SETTINGS)
-"""What a base model's folder has beside its weights."""
+NEEDED = {
+    "config.json": ("config.json",),
+    TOKENIZER_SETTINGS: (TOKENIZER_SETTINGS,),
+    "a tokenizer (tokenizer.json)": ("tokenizer.json", "tokenizer.model", "vocab.*", "*.tiktoken"),
+    "weights (*.safetensors)": ("*.safetensors",),
+}
+"""What a base model's folder holds, and by which files."""
+OTHER_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.gguf")
+"""Weights in forms that are not read."""
 OF_MARKER = {
     "<|im_end|>": "config/chat_templates/chatml.jinja",
     "<|eot_id|>": "config/chat_templates/llama3.jinja",
@@ -24,12 +32,15 @@ WITHOUT_MARKER = "config/chat_templates/plain.jinja"
 
 
 def require_base_model(folder: Path) -> None:
-    """Raise InputError, naming it, for the first thing that a base model's folder must hold and this one lacks."""
-    for name in NEEDED:
-        if not (folder / name).is_file():
-            raise InputError(f"{folder}: the file {name} is missing; a base model's folder must hold it.")
-    if not any(folder.glob("*.safetensors")):
-        raise InputError(f"{folder}: there is no *.safetensors file; convert the weights to safetensors first.")
+    """Raise InputError, naming all of it, for what a base model's folder must hold and this one lacks."""
+    missing = [what for what, names in NEEDED.items() if not _holds(folder, names)]
+    if missing:
+        others = _holds(folder, OTHER_WEIGHTS) and not _holds(folder, ("*.safetensors",))
+        convert = "; convert its weights to safetensors" if others else ""
+        raise InputError(
+            f"{folder} lacks {', '.join(missing)}, and so is no folder of a base model{convert}; copy what is missing "
+            "there, or name the folder that has it."
+        )
 
 
 def require_chat_template(folder: Path, model: str, where: str) -> None:
@@ -53,6 +64,10 @@ def billions_of_parameters(folder: Path) -> float:
     Raises InputError for a file whose head cannot be read.
     """
     return sum(_parameters(path) for path in folder.glob("*.safetensors")) / 1e9
+
+
+def _holds(folder: Path, names: Iterable[str]) -> bool:
+    return any(file.is_file() for name in names for file in folder.glob(name))
 
 
 def _parameters(path: Path) -> int:

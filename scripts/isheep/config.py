@@ -21,6 +21,7 @@ from isheep.hub_cache import FETCHED
 from isheep.instructions import InstructionFilters
 from isheep.judges import JudgeSettings
 from isheep.responses import ResponseRules
+from isheep.sampling_sections import OnTopOf
 from isheep.selection import SelectionSettings
 from isheep.settings import Settings, Unique
 from isheep.sources import FetchSettings
@@ -28,7 +29,9 @@ from isheep.spelling import listed, nearest
 from isheep.tables import TableSettings
 from isheep.training_settings import TrainingSettings
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+"""A name that can be one of a folder, and a part of a target."""
+Name = Annotated[str, StringConstraints(pattern=NAME)]
 Count = Annotated[int, Field(ge=1)]
 RESERVED_RECIPE = "base"
 RESERVED_TABLES = ("claims", "contamination", "data", "scores")
@@ -52,6 +55,10 @@ PAPER_PROMPTS = {
 """The assessment's prompts (paper, appendix A), by name and criterion."""
 JUDGED = ("alpaca_eval", "mt_bench")
 """Kinds of benchmark whose answers a judge rates."""
+CONTINUING = Sampling(temperature=1.0, top_p=0.95, max_tokens=1000, stop=("17",))
+"""How the authors' scripts sample instructions."""
+ANSWERING = CONTINUING.model_copy(update={"stop": ("<|endoftext|>", "<|im_start|>", "<|im_end|>")})
+"""How they sample responses and assessments."""
 
 
 class ExperimentSettings(Settings):
@@ -60,12 +67,11 @@ class ExperimentSettings(Settings):
     name: Name
     """Folder of the results: results/<name>/. A new name starts from nothing."""
     models: Unique[Name] = ()
-    """Which of `models` below take part; left out: all that the configuration's own files declare and that do not
-    judge."""
+    """Which of `models` below take part; left out: all that do not judge."""
     recipes: Unique[Name] = ()
     """Which of `recipes` below every model goes through, in the order of the tables' rows, unless the model names its
-    own; left out: all that the configuration's own files declare, not those of included ones. An empty list: only the
-    base models."""
+    own; left out: all, also of included files, but of config/recipes.yaml only those that the configuration declares
+    too. An empty list: only the base models."""
     baselines: Unique[Name] = ()
     """Which of `baselines` below take part, as the first rows of the tables."""
     seeds: Unique[Annotated[int, Field(ge=0)]] = Field((1,), min_length=1)
@@ -118,7 +124,9 @@ class InstructionSettings(Settings):
     """How a checkpoint writes instructions: raw continuation of the meta-prompt and a few seed tasks."""
 
     seed_tasks: str = f"{FETCHED}/self_instruct/seed_tasks.jsonl"
-    """File of seed tasks, one JSON object a line in the Self-Instruct format (paper: its 175)."""
+    """File of seed tasks, one JSON object a line in the Self-Instruct format (paper: its 175): `{"id": "mine_1",
+    "instruction": "Sort these words.", "instances": [{"input": "pear, fig", "output": "fig, pear"}]}`. Each `id` stands
+    once; of the instances the `input` of the first is shown, "" where the task needs none; other keys are not read."""
     meta_prompt: str = "config/prompts/meta_prompt.txt"
     """File with the text before the worked examples; `{demonstrations}` marks their place. The shipped one asks for
     what Alpaca's asks, as the paper's does, in words of our own."""
@@ -133,10 +141,9 @@ class InstructionSettings(Settings):
     max_prompts_per_shard: Count | None = None
     """The most prompts continued, in the same proportion, where a shard has too few instructions after the filters; it
     is refilled until then. null: four times `prompts_per_shard`."""
-    sampling: Sampling = Sampling(temperature=1.0, top_p=0.95, max_tokens=1000, stop=("17",))
-    """How the continuation is sampled (authors' scripts: temperature 1, top_p 0.95, 1000 tokens, stop at item 17).
-    Where this key is given, what it leaves out is not taken from there: top_p is then 1, and there are no stop texts.
-    """
+    sampling: Annotated[Sampling, OnTopOf(CONTINUING)] = CONTINUING
+    """How the continuation is sampled (authors' scripts: temperature 1, top_p 0.95, 1000 tokens, stop at item 17). A
+    key that is left out keeps its default; null switches it off: `stop: null` (or []) stops at no text."""
     filters: InstructionFilters = InstructionFilters()
     """Which candidates are dropped."""
 
@@ -166,11 +173,9 @@ class ResponseSettings(Settings):
 
     separator: str = ""
     """Between an instruction and its input (authors' scripts: nothing)."""
-    sampling: Sampling = Sampling(
-        temperature=1.0, top_p=0.95, max_tokens=1000, stop=("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-    )
-    """How responses are sampled (authors' scripts: temperature 1, top_p 0.95, 1000 tokens). Where this key
-    is given, what it leaves out is not taken from there: top_p is then 1, and there are no stop texts."""
+    sampling: Annotated[Sampling, OnTopOf(ANSWERING)] = ANSWERING
+    """How responses are sampled (authors' scripts: temperature 1, top_p 0.95, 1000 tokens). A key that is left out
+    keeps its default; null switches it off: `stop: null` (or []) stops at no text."""
     rules: ResponseRules = ResponseRules()
     """Which pairs are dropped before they are scored."""
 
@@ -181,11 +186,9 @@ class AssessmentSettings(Settings):
     prompts: dict[Name, dict[Name, str]] = Field(PAPER_PROMPTS)
     """Prompt files by name, then by criterion (the default: the paper's); config/prompts/README.md says how one is
     written."""
-    sampling: Sampling = Sampling(
-        temperature=1.0, top_p=0.95, max_tokens=1000, stop=("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-    )
-    """How assessments are sampled (authors' scripts: as responses). Where this key is given,
-    what it leaves out is not taken from there: top_p is then 1, and there are no stop texts."""
+    sampling: Annotated[Sampling, OnTopOf(ANSWERING)] = ANSWERING
+    """How assessments are sampled (authors' scripts: as responses). A key that is left out keeps its default; null
+    switches it off: `stop: null` (or []) stops at no text."""
     min_readable_share: Annotated[float, Field(ge=0, le=1)] = 0.05
     """The share of the assessments whose score must be readable. A job stops early, from its 50th assessment on, where
     fewer are, and says so where that is so at its end, of 20 or more; 0 never stops one. No result depends on it."""
@@ -324,7 +327,11 @@ class Config(Settings):
             )
             for criterion in recipe.selection.criteria if recipe.selection.method == "scores" else ():
                 where = f"recipes.{name}.selection.criteria"
-                _require(criterion, self.assessment.prompts[recipe.assessment], where, "add its prompt file")
+                advice = (
+                    f"add its prompt file as assessment.prompts.{recipe.assessment}.{criterion} (a recipe without the "
+                    f"key has {listed(SelectionSettings().criteria)})"
+                )
+                _require(criterion, self.assessment.prompts[recipe.assessment], where, advice)
             if recipe.training.batch_size % self.runtime.micro_batch_size:
                 raise ValueError(
                     f"runtime.micro_batch_size: found {self.runtime.micro_batch_size}, which does not divide "
@@ -367,7 +374,7 @@ class Config(Settings):
             _require(column.benchmark, self.benchmarks, where, "add it to benchmarks")
             computed = metrics_of(self.benchmarks[column.benchmark])
             if computed and "{" not in column.metric:
-                advice = f"the benchmark {column.benchmark} computes no such metric"
+                advice = "name a benchmark that reports it"
                 _require(column.metric, computed, where, advice)
         self._figures_are_measured()
         for name, claim in self.claims.items():

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Union, get_args, get_origin
@@ -11,10 +12,10 @@ from pydantic import BaseModel, ValidationError
 
 from isheep.assessment import load_assessment_prompt
 from isheep.benchmarks import BenchmarkSettings, files_of
-from isheep.config import Config, RecipeSettings
+from isheep.config import NAME, Config, RecipeSettings
 from isheep.figures import FigureSettings
 from isheep.hub_cache import FETCHED
-from isheep.project import located, located_all
+from isheep.project import PROJECT, located, located_all
 from isheep.prompts import load_meta_prompt, load_seed_tasks
 from isheep.records import InputError
 from isheep.sources import load_sources
@@ -37,10 +38,14 @@ AS_IN_YAML = {
     r"a valid boolean(, unable to interpret input)?": "true or false",
 }
 """What the checker calls by its name in Python, and YAML by another."""
+FORMS = ("dict_type", "model_type", "list_type", "tuple_type")
+"""The checker's errors about what is no section, or no list."""
 DEFAULTS = "config/defaults.yaml"
 """Included below a configuration that declares no benchmarks: what any model can be measured by and shown in."""
 TAKING_PART = ("models", "recipes")
 """Sections whose entries take part where the experiment names none of them."""
+LIBRARY = "config/recipes.yaml"
+"""Has recipes to be named or extended: those that the configuration does not declare too take no part by themselves."""
 REMOVABLE = ("tables", "figures", "claims", "agreements", "cases")
 """Sections in which a null removes an entry that another configuration file has."""
 
@@ -50,18 +55,19 @@ def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
 
     files: the files that it was read from, named in errors, or none where another workflow gives it to its module; the
     files that it names under the key `include` are merged below it, the last one on top. Where nothing declares
-    benchmarks, DEFAULTS is included too; where the experiment names no models or recipes, those that it declares itself
-    take part, save models that judge. Raises InputError with one sentence: file, key, what was found, what is allowed,
-    and for an unknown key the nearest right spelling.
+    benchmarks, DEFAULTS is included too; where the experiment names no models or recipes, all that are declared take
+    part, save models that judge and recipes of the LIBRARY alone. Raises InputError with one sentence for each mistake,
+    as far as they are met together: file, key, what was found, what is allowed, and for an unknown key the nearest
+    right spelling.
     """
     contents = _read_with_included([str(file) for file in files] or [GIVEN], raw)
     if not any("benchmarks" in content for content in (raw, *contents.values())):
         contents = _read_with_included([located(DEFAULTS)], {}) | contents
+    own = [raw, *(content for file, content in contents.items() if not _is_library(file))]
     raw = {key: value for key, value in raw.items() if key != "include"}
-    declared = {key: list(raw[key]) if isinstance(raw.get(key), dict) else [] for key in TAKING_PART}
     for file in reversed([file for file in contents if file not in (*map(str, files), GIVEN)]):
         raw = _merged({key: value for key, value in contents[file].items() if key != "include"}, raw)
-    raw = _with_taking_part(raw, declared)
+    raw = _with_taking_part(raw, own, next(iter(reversed(contents))))
     raw |= {key: _without_removed(raw[key]) for key in REMOVABLE if key in raw}
     recipes = raw.get("recipes")
     extends = {}
@@ -78,7 +84,7 @@ def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
         errors = error.errors()
         # A misspelt key is also a missing one; its own sentence has the right spelling.
         unknown = [entry for entry in errors if entry["type"] == "extra_forbidden"]
-        raise InputError(_sentence((unknown or errors)[0], contents, extends)) from None
+        raise together(_sentences(unknown or errors, contents, extends)) from None
 
 
 def read_config(files: Sequence[str | Path]) -> Config:
@@ -128,14 +134,15 @@ def check_files(config: Config, benchmarks: Sequence[str]) -> None:
         load_seed_tasks(instructions.seed_tasks, instructions.demonstrations)
     if Path(instructions.meta_prompt).exists():
         load_meta_prompt(instructions.meta_prompt)
-    for prompts in config.assessment.prompts.values():
+    for name, prompts in config.assessment.prompts.items():
         for criterion, file in prompts.items():
             if not Path(file).exists():
                 continue
             prompt = load_assessment_prompt(file)
             if prompt.criterion != criterion:
                 raise InputError(
-                    f"{file}: its criterion is {prompt.criterion!r}, but it is configured as {criterion!r}."
+                    f"assessment.prompts.{name}.{criterion}: {file} has `criterion: {prompt.criterion}`; write the "
+                    "same name in both."
                 )
 
 
@@ -156,18 +163,37 @@ def config_schema() -> dict:
     return Config.model_json_schema()
 
 
-def _with_taking_part(raw: dict, declared: dict[str, list[str]]) -> dict:
+def _is_library(file: str) -> bool:
+    return Path(file).resolve() == (PROJECT / LIBRARY).resolve()
+
+
+def _with_taking_part(raw: dict, own: list[dict], file: str) -> dict:
     """Name in the experiment what takes part, where no file of the configuration does.
 
-    declared: of TAKING_PART, the names that the configuration's own files declare, not those that they include.
+    own: what is declared by the configuration and by all that it includes but the LIBRARY. file: the one to name in.
+    Raises InputError where there are recipes, and none would take part.
     """
-    experiment, judges = raw.get("experiment"), raw.get("judges")
+    experiment = raw.get("experiment")
     if not isinstance(experiment, dict):
         return raw
-    listed_judges = judges.values() if isinstance(judges, dict) else ()
-    judging = [judge.get("model") for judge in listed_judges if isinstance(judge, dict)]
+    declared = {
+        key: [name for name in _entries(raw, key) if any(name in _entries(content, key) for content in own)]
+        for key in TAKING_PART
+    }
+    if "recipes" not in experiment and not declared["recipes"] and (others := _entries(raw, "recipes")):
+        raise InputError(
+            f"{file}: experiment.recipes: missing, and of {LIBRARY} only the recipes that are named take part; name "
+            f"some of {listed(others)} there, or write `recipes: []` for the base models alone."
+        )
+    judging = [judge.get("model") for judge in _entries(raw, "judges").values() if isinstance(judge, dict)]
     models = [name for name in declared["models"] if name not in judging]
     return raw | {"experiment": declared | {"models": models} | experiment}
+
+
+def _entries(content: dict, key: str) -> dict:
+    """A section of a configuration; empty where it is none."""
+    section = content.get(key)
+    return section if isinstance(section, dict) else {}
 
 
 def _without_removed(entries: object) -> object:
@@ -191,7 +217,8 @@ def _read_with_included(files: list[str], given: dict) -> dict[str, dict]:
             )
         if file != GIVEN and not Path(file).is_file():
             where = f"{named_in}: include: the" if named_in else "the configuration"
-            raise InputError(f"{where} file {file} does not exist{nearest_file(file)}; correct the path.")
+            meant = nearest_file(file, named_in)
+            raise InputError(f"{where} file {file} does not exist{meant}; correct the path.")
         content = given if file == GIVEN else read_yaml(file) or {}
         if not isinstance(content, dict):
             raise InputError(f"{file}: found a {type(content).__name__}, but a configuration is keys and values.")
@@ -236,14 +263,42 @@ def _merged(below: object, above: object) -> object:
     return below | {key: _merged(below[key], value) if key in below else value for key, value in above.items()}
 
 
-def _sentence(error: dict, contents: dict[str, object], extends: dict[str, str]) -> str:
-    """Say one validation error in one sentence."""
-    path = tuple(part for part in error["loc"] if part != "[key]")
-    location = _as_written(path)
-    key = ".".join(str(part) for part in location)
+def together(mistakes: Iterable[str]) -> InputError:
+    """Return the error that says each mistake once, on a line of its own."""
+    return InputError("\nError: ".join(dict.fromkeys(mistakes)))
+
+
+def _sentences(errors: list[dict], contents: dict[str, object], extends: dict[str, str]) -> list[str]:
+    """Say each validation error in one sentence; one that recipes take from another once."""
+    said: dict[tuple, str] = {}
+    paths = [_path(error) for error in errors]
+    for error, path in zip(errors, paths, strict=True):
+        if any(other != path and other[: len(path)] == path for other in paths):
+            continue  # a list is not short by itself, but for what is wrong in it
+        written = _as_written(path)
+        origin = _origin(written, contents, extends)
+        if origin == written or origin not in said:
+            said[origin] = _sentence(error, origin, contents)
+    return list(said.values())
+
+
+def _path(error: dict) -> tuple:
+    return tuple(part for part in error["loc"] if part != "[key]")
+
+
+def _origin(location: tuple, contents: dict[str, object], extends: dict[str, str]) -> tuple:
+    """Where a key is written: in the recipe that has it, or in one that it extends."""
     while len(location) > 2 and _file_of(location, contents, default=None) is None and location[1] in extends:
         location = (location[0], extends[location[1]], *location[2:])
-    file = _file_of(location, contents)
+    return location
+
+
+def _sentence(error: dict, origin: tuple, contents: dict[str, object]) -> str:
+    """Say one validation error in one sentence. origin: where its key is written."""
+    path = _path(error)
+    location = _as_written(path)
+    key = ".".join(str(part) for part in location)
+    file = _file_of(origin, contents)
     if error["type"] == "extra_forbidden":
         allowed = _keys_at(path[:-1])
         return f"{file}: unknown key {key!r}; allowed here: {listed(allowed)}{nearest(location[-1], allowed)}."
@@ -259,10 +314,23 @@ def _sentence(error: dict, contents: dict[str, object], extends: dict[str, str])
         if not location:
             file = _file_of(tuple(message.split(":")[0].split(".")), contents)
         return f"{file}: {key + ': ' if key else ''}{message}."
+    if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] == NAME:
+        message = "it must begin with a letter or digit and have nothing but letters, digits, `_`, `.` and `-`"
     message = re.sub(r"^(Input|String) should ", "it must ", message)
     for theirs, in_yaml in AS_IN_YAML.items():
         message = re.sub(theirs, in_yaml, message)
-    return f"{file}: {key}: found {_as_yaml(error['input'])}, but {message}."
+    return f"{file}: {key}: found {_as_yaml(error['input'])}, but {message}{_form(path, error['type'])}."
+
+
+def _form(path: tuple, kind: str) -> str:
+    """What a key holds, where something of another form was found."""
+    if kind not in FORMS:
+        return ""
+    model = _model_at(path)
+    if model and not _description(path):
+        return f", with at least {listed(name for name, field in model.model_fields.items() if field.is_required())}"
+    described = (description for length in range(len(path), 0, -1) if (description := _description(path[:length])))
+    return "".join(f" ({description.rstrip('.')})" for description in islice(described, 1))
 
 
 def _as_yaml(value: object) -> str:

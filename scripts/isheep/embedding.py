@@ -90,7 +90,8 @@ def _load_model(checkpoint: Path, base: Path | None, settings: EmbeddingSettings
     limit = AutoConfig.from_pretrained(weights).max_position_embeddings
     if settings.max_length > limit:
         raise InputError(
-            f"max_length is {settings.max_length}, but {checkpoint} was built for at most {limit} tokens; lower it."
+            f"embedding.max_length is {settings.max_length}, but {checkpoint} was built for at most {limit} tokens; "
+            "lower it."
         )
     logging.disable_progress_bar()
     device_map = "auto" if torch.cuda.is_available() else None

@@ -154,6 +154,9 @@ class Engine(ABC):
     JSON-ready facts that completions depend on (sha256 of the checkpoint, engine settings).
     """
 
+    max_tokens_key = "max_tokens"
+    """Where the most tokens of a completion are configured, for errors."""
+
     def __init__(self, checkpoint: Path, settings: EngineSettings, base: Path | None = None):
         from transformers import AutoConfig, AutoTokenizer
 
@@ -240,17 +243,28 @@ class Engine(ABC):
         encoded = []
         for request in requests:
             ids = self.encode(request.prompt)
-            asked = request.sampling.max_tokens
-            if not ids or len(ids) + asked > self.max_length:
-                raise InputError(
-                    f"request {request.id!r}: its prompt has {len(ids)} tokens and max_tokens is {asked}; "
-                    f"the prompt must have at least 1, and both together at most {self.max_length}: change the "
-                    "prompt or lower max_tokens."
-                )
+            if not ids:
+                raise InputError(f"request {request.id!r}: its prompt is empty; give it at least one token.")
             special = self.tokenizer.get_added_vocab()
             spelled = {special[text] for text in request.sampling.stop if text in special}
             encoded.append(EncodedRequest(request, ids, tuple(sorted(self._end_ids | spelled))))
+        self._require_room(encoded)
         return encoded
+
+    def _require_room(self, encoded: list[EncodedRequest]) -> None:
+        """Raise InputError for the longest request, with its completion, where that is longer than `max_length`."""
+        by_length = {len(item.prompt_ids) + item.request.sampling.max_tokens: item for item in encoded}
+        length = max(by_length, default=0)
+        if length <= self.max_length:
+            return
+        item = by_length[length]
+        prompt, asked = len(item.prompt_ids), item.request.sampling.max_tokens
+        left = self.max_length - prompt
+        advice = f"lower it to {left} or less" if left > 0 else "shorten the prompt"
+        raise InputError(
+            f"request {item.request.id!r}: its prompt has {prompt} tokens and {self.max_tokens_key} is {asked}, but "
+            f"the model takes at most {self.max_length} together; {advice}."
+        )
 
     def _completion(
         self, item: EncodedRequest, ids: list[int], places: list[PlaceLogprobs] | None = None

@@ -50,8 +50,8 @@ class SweepFigure(Settings):
     """Title of the horizontal axes: what the recipes differ in."""
     model: str
     """Name of the model."""
-    iterations: Annotated[Iterations, Field(max_length=MOST_SERIES)] = (1, 2, 3)
-    """Which iterations are shown, a line each (paper: 1 to 3)."""
+    iterations: Annotated[Iterations, Field(max_length=MOST_SERIES)] | None = None
+    """Which iterations are shown, a line each (paper: 1 to 3); null: those that all its recipes have, 6 at most."""
     points: Annotated[tuple[PointSettings, ...], Field(min_length=1), AfterValidator(each_once_by("x"))]
     """The recipes, from left to right."""
     panels: Annotated[tuple[PanelSettings, ...], Field(min_length=1), AfterValidator(each_once_by("label"))]

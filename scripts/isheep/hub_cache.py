@@ -9,6 +9,8 @@ MODEL_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja",
 
 FETCHED = "results/fetched"
 """Where everything that is fetched lies."""
+HUB_CACHE = f"{FETCHED}/hub"
+"""Where of it the hub's repositories lie."""
 HOW_TO_FETCH = "run `snakemake prefetch --cores 2`, with the same --configfile, on a machine with a network"
 """What an error about something that has not been fetched says to do."""
 

@@ -40,7 +40,8 @@ class InstructionFilters(Settings):
     """Drop instructions of more words (authors' scripts and Self-Instruct: more than 150); null switches it off."""
     blacklist: tuple[Annotated[str, Field(pattern=r"\S")], ...] = BLACKLIST
     """Drop if one of these words or phrases is in the instruction or its input, as whole words in any
-    case; an empty list switches it off."""
+    case; a list takes the place of the default one, whose words it has to repeat to keep them; an empty
+    list switches it off."""
     punctuation_start: bool = True
     """Drop instructions that begin with (ASCII) punctuation; false switches it off."""
     non_ascii_start: bool = True

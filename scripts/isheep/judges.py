@@ -89,7 +89,8 @@ def open_requested_judge(arguments: argparse.Namespace, journal: Path) -> Judge:
         return Judge(settings, judge)
     if arguments.judge_weights is None or arguments.engine is None:
         raise InputError(f"the judge is the model {settings.model!r}: give --judge-weights and --engine.")
-    return Judge(settings, open_requested_engine(arguments, arguments.judge_weights))
+    engine = open_requested_engine(arguments, arguments.judge_weights, "the judge's max_tokens")
+    return Judge(settings, engine)
 
 
 def usage(settings: JudgeSettings, completions: Sequence[Completion]) -> dict:

@@ -193,7 +193,7 @@ def fetched_data(cache: str | None, found: dict[str, str], files: Sequence[Path]
             found[path] = snapshot.name
             path = str(snapshot)
         keywords = located_all(keywords)
-        for file in _texts_of(keywords.get("data_files")) if known is not None else ():
+        for file in texts_of(keywords.get("data_files")) if known is not None else ():
             if Path(file).is_file() and f"{FETCHED}/" not in file and Path(file).resolve() not in known:
                 raise InputError(
                     f"the task reads {file}, which the benchmark's key files does not name; add it there, so that a "
@@ -208,13 +208,13 @@ def fetched_data(cache: str | None, found: dict[str, str], files: Sequence[Path]
         datasets.load_dataset = load
 
 
-def _texts_of(content: object) -> Iterator[str]:
+def texts_of(content: object) -> Iterator[str]:
     """The texts in what may be one, a list or a dictionary of such."""
     if isinstance(content, str):
         yield content
     elif isinstance(content, dict | list | tuple):
         for part in content.values() if isinstance(content, dict) else content:
-            yield from _texts_of(part)
+            yield from texts_of(part)
 
 
 @contextmanager

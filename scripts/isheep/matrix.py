@@ -123,6 +123,19 @@ class Matrix:
                 warnings.append(f"recipes.{name}: even if every pair is kept, {warning}.")
         return warnings
 
+    def unmeasured_warnings(self) -> list[str]:
+        """Say of each table which columns will have no score, since the experiment does not measure them."""
+        measured = self.config.experiment.benchmarks or ()
+        warnings = []
+        for name in self.config.tables:
+            for benchmark, labels in self._unmeasured(name).items():
+                all_of_them = listed([*measured, benchmark])
+                warnings.append(
+                    f"tables.{name}: {listed(labels)} will show dashes, since {benchmark} is not in "
+                    f"experiment.benchmarks; to measure it, write `experiment: {{benchmarks: [{all_of_them}]}}`."
+                )
+        return warnings
+
     def trained(self) -> list[tuple[str, str]]:
         """Return every trained checkpoint once: its model and its folder below the seed's."""
         found = [
@@ -179,7 +192,10 @@ class Matrix:
         figure = self.config.figures[name]
         if figure.kind == "curve" or figure.iterations is not None:
             return figure
-        last = self.iterations(figure.model, figure.recipe)
+        recipes = [point.recipe for point in figure.points] if figure.kind == "sweep" else [figure.recipe]
+        last = min(self.iterations(figure.model, recipe) for recipe in recipes)
+        if figure.kind == "sweep":
+            last = min(last, MOST_SERIES)
         return figure.model_copy(update={"iterations": tuple(range(1, last + 1))})
 
     def grid(self, results: str, needed: Iterable[tuple[str, str, str]]) -> Grid:
@@ -216,15 +232,19 @@ class Matrix:
     def table(self, name: str) -> TableSettings:
         """Return a table with a note for each benchmark of its columns that the experiment does not measure."""
         table = self.config.tables[name]
-        left_out: dict[str, list[str]] = {}
-        for column in table.columns:
-            if not self.is_measured(column.benchmark):
-                left_out.setdefault(column.benchmark, []).append(column.label)
         notes = [
             f"{listed(labels)}: not measured, since {benchmark} is not in experiment.benchmarks."
-            for benchmark, labels in left_out.items()
+            for benchmark, labels in self._unmeasured(name).items()
         ]
         return table.model_copy(update={"notes": (*notes, *table.notes)})
+
+    def _unmeasured(self, table: str) -> dict[str, list[str]]:
+        """Benchmarks that a table shows and the experiment does not measure → the labels of their columns."""
+        left_out: dict[str, list[str]] = {}
+        for column in self.config.tables[table].columns:
+            if not self.is_measured(column.benchmark):
+                left_out.setdefault(column.benchmark, []).append(column.label)
+        return left_out
 
     def lines(self, name: str) -> list[tuple[str, str]]:
         """Return the lines of a figure of kind curve: (model, recipe); a model that goes through none of the recipes
@@ -254,7 +274,7 @@ class Matrix:
 
     def needed_by_figure(self, name: str) -> list[tuple[str, str, str]]:
         """Return what a figure that is drawn from scores needs: (model, checkpoint, benchmark)."""
-        figure = self.config.figures[name]
+        figure = self.figure(name)
         benchmarks = dict.fromkeys(panel.benchmark for panel in figure.panels)
         if figure.kind == "curve":
             shown = dict.fromkeys((point["model"], point["checkpoint"]) for point in self.curve_points(name))

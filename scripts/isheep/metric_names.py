@@ -87,7 +87,7 @@ def _metrics_of_task(settings: LmEvalSettings) -> tuple[str, ...]:
     # A file that is called as its task is read before the thousands of others.
     files = own if settings.files else sorted(lm_eval_files(), key=lambda file: file.stem != settings.task)
     defining = next((file for file in files if defines(file, settings.task)), None)
-    return _metrics_of_file(_read_task(defining)) if defining else ()
+    return _metrics_of_file(read_task(defining)) if defining else ()
 
 
 @cache
@@ -98,14 +98,14 @@ def lm_eval_files() -> tuple[Path, ...]:
     return tuple(sorted(file for folder in folders for file in Path(folder, "tasks").rglob("*.yaml")))
 
 
-def _read_task(file: Path) -> dict:
+def read_task(file: Path) -> dict:
     """A task's settings on top of those that its file includes. Empty where this is not such a file."""
     content = read_yaml(file, _TaskLoader)
     if not isinstance(content, dict):
         return {}
     included = content.get("include")
     below = file.parent / included if isinstance(included, str) else None
-    return (_read_task(below) if below and below.is_file() else {}) | content
+    return (read_task(below) if below and below.is_file() else {}) | content
 
 
 def _metrics_of_file(task: dict) -> tuple[str, ...]:

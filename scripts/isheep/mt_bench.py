@@ -20,6 +20,7 @@ from isheep.engine import Completion, Request, Sampling, TokenLogprob
 from isheep.journal import complete_with_journal
 from isheep.prompts import chat_messages
 from isheep.records import InputError, read_jsonl
+from isheep.sampling_sections import OnTopOf
 from isheep.seeds import derive_seed
 from isheep.settings import Settings, Unique
 from isheep.spelling import listed, nearest
@@ -48,6 +49,8 @@ OTHER_TEMPERATURE = 0.7
 """Of a category without a temperature of its own (FastChat, llm_judge/gen_model_answer.py)."""
 GREEDY_BELOW = 1e-4
 """Lower temperatures take the most likely token (FastChat, llm_judge/gen_model_answer.py)."""
+JUDGING = Sampling(temperature=0.0, max_tokens=2048)
+"""How a judgment is written (FastChat, llm_judge/common.py)."""
 
 RATING = re.compile(r"\[\[(\d+\.?\d*)\]\]")
 RATING_FALLBACK = re.compile(r"\[(\d+\.?\d*)\]")
@@ -88,9 +91,10 @@ class MtBenchSettings(Settings):
     has 0.7. Below 0.0001 the most likely token is taken."""
     max_tokens: int = Field(1024, gt=0)
     """The most tokens of an answer (FastChat: 1024); lower it for a model with a short context."""
-    judge_sampling: Sampling = Sampling(temperature=0.0, max_tokens=2048)
-    """How a judgment is written when first asked for (FastChat: greedy, 2048 tokens). With `top_logprobs` above
-    0, from a judge that reports log-probabilities, the expected rating is recorded beside the written one."""
+    judge_sampling: Annotated[Sampling, OnTopOf(JUDGING)] = JUDGING
+    """How a judgment is written when first asked for (FastChat: greedy, 2048 tokens). A key that is left out keeps its
+    default. With `top_logprobs` above 0, from a judge that reports log-probabilities, the expected rating is recorded
+    beside the written one."""
     attempts: int = Field(3, ge=1)
     """How often a judgment is asked for until it has a rating; then it is missing (FastChat asks once)."""
     retry_temperature: float = Field(0.7, gt=0)

@@ -1,13 +1,20 @@
 """What a checkpoint is asked: to go on with a list of tasks, or to answer one, raw or in a chat."""
 
+import json
+import random
 from dataclasses import dataclass
 from pathlib import Path
 
 from isheep.records import InputError, read_jsonl
+from isheep.seeds import derive_seed
 
 DEMONSTRATIONS = "{demonstrations}"
 SEPARATOR = "###"
 NO_INPUT = "<noinput>"
+EXAMPLE = (
+    '{"id": "mine_1", "instruction": "Sort these words.", "instances": [{"input": "pear, fig", "output": "fig, pear"}]}'
+)
+"""A seed task, to be shown in errors."""
 
 
 @dataclass(frozen=True)
@@ -22,16 +29,19 @@ class SeedTask:
 def load_seed_tasks(path: str | Path, demonstrations: int = 1) -> list[SeedTask]:
     """Read seed tasks in Self-Instruct's format, one JSON object a line; the first instance gives the input.
 
-    demonstrations: how many are shown in one prompt. Raises InputError, naming file and line, for a torn or
-    empty line, a missing or repeated id, a missing instruction or instance, and for fewer seed tasks than
-    demonstrations.
+    demonstrations: how many are shown in one prompt. Raises InputError, naming file, line and key and showing a right
+    line, for a torn or empty line, a missing or repeated id, a missing instruction or instance; and for fewer seed
+    tasks than demonstrations.
     """
     seeds: dict[str, SeedTask] = {}
-    for line, row in enumerate(read_jsonl(path), start=1):
-        seed = _seed_task(row, f"{path}: line {line}")
-        if seed.id in seeds:
-            raise InputError(f"{path}: line {line} repeats the id {seed.id!r}; give each seed task its own.")
-        seeds[seed.id] = seed
+    try:
+        for line, row in enumerate(read_jsonl(path), start=1):
+            seed = _seed_task(row, f"{path}: line {line}")
+            if seed.id in seeds:
+                raise InputError(f"{path}: line {line}: id: {seed.id!r} stands above too; give each line its own.")
+            seeds[seed.id] = seed
+    except InputError as error:
+        raise InputError(f"{str(error).rstrip('.')} (a seed task is one line such as {EXAMPLE}).") from None
     if len(seeds) < demonstrations:
         raise InputError(
             f"{path}: {len(seeds)} seed tasks, but each prompt shows {demonstrations}; add seed tasks or "
@@ -43,13 +53,20 @@ def load_seed_tasks(path: str | Path, demonstrations: int = 1) -> list[SeedTask]
 def _seed_task(row: dict, where: str) -> SeedTask:
     for key in ("id", "instruction"):
         if not isinstance(row.get(key), str) or not row[key].strip():
-            raise InputError(f"{where}: the seed task has no {key}; give it a non-empty text under {key!r}.")
+            raise InputError(f"{where}: {key}: {_found(row, key)}, but it must be a text that is not empty.")
     instances = row.get("instances")
-    if not isinstance(instances, list) or not instances:
-        raise InputError(f"{where}: the seed task has no instance; list at least one under 'instances'.")
-    if not isinstance(instances[0], dict) or not isinstance(instances[0].get("input"), str):
-        raise InputError(f"{where}: the first instance has no text under 'input'; write \"\" where none is needed.")
+    if not isinstance(instances, list) or not instances or not isinstance(instances[0], dict):
+        raise InputError(
+            f"{where}: instances: {_found(row, 'instances')}, but it must be a list of at least one object."
+        )
+    if not isinstance(instances[0].get("input"), str):
+        found = _found(instances[0], "input")
+        raise InputError(f'{where}: instances.0.input: {found}, but it must be a text, "" where the task has none.')
     return SeedTask(row["id"], row["instruction"], instances[0]["input"])
+
+
+def _found(row: dict, key: str) -> str:
+    return f"found {json.dumps(row[key], ensure_ascii=False)}" if key in row else "missing"
 
 
 def load_meta_prompt(path: str | Path) -> str:
@@ -58,6 +75,11 @@ def load_meta_prompt(path: str | Path) -> str:
     if text.count(DEMONSTRATIONS) != 1 or not text.endswith(DEMONSTRATIONS):
         raise InputError(f"{path}: the text must have the placeholder {DEMONSTRATIONS} once, at its end; add it there.")
     return text
+
+
+def drawn_demonstrations(seed_tasks: list[SeedTask], count: int, seed: int, number: int) -> list[SeedTask]:
+    """Return the seed tasks that one of a shard's prompts shows, by its number. seed: of the shard's job."""
+    return random.Random(derive_seed(seed, "demonstrations", number)).sample(seed_tasks, count)
 
 
 def instruction_prompt(meta_prompt: str, demonstrations: list[SeedTask]) -> str:

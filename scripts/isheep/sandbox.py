@@ -293,8 +293,10 @@ def find_sandbox(image: str | None = None) -> Sandbox:
 
     image: file of the container image for apptainer, which is taken only where no `bwrap` confines.
 
-    Raises InputError, saying what to install, if there is none, or if none confines a program here.
+    Raises InputError for an unknown machine, which no sandbox helps, and, saying what to install, if
+    there is none, or if none confines a program here.
     """
+    _require_known_machine(platform.machine())
     if image and not Path(image).exists():
         raise InputError(f"the container image {image} does not exist; give apptainer one that has python3.")
     found = []
@@ -313,6 +315,14 @@ def find_sandbox(image: str | None = None) -> Sandbox:
         "bubblewrap 0.8 or later (its program is `bwrap`; the system must let users create user namespaces), or "
         "apptainer 1.1 or later and give the benchmark an image with python3."
     )
+
+
+def _require_known_machine(machine: str) -> None:
+    if machine not in ARCHITECTURES:
+        raise InputError(
+            f"programs that a model wrote can be confined only on {' and '.join(ARCHITECTURES)}, not on {machine}; "
+            "run this benchmark elsewhere."
+        )
 
 
 def _fault(sandbox: Sandbox) -> str | None:
@@ -456,13 +466,8 @@ def _system_call_filter(machine: str) -> bytes:
     """A program for the kernel's packet filter that refuses REFUSED_CALLS with EPERM.
 
     Each instruction is a code, two jumps and a value (linux/filter.h); the number of a system call lies at byte 0 of
-    what is filtered, its architecture at byte 4 (linux/seccomp.h). Raises InputError for an unknown machine.
+    what is filtered, its architecture at byte 4 (linux/seccomp.h).
     """
-    if machine not in ARCHITECTURES:
-        raise InputError(
-            f"programs that a model wrote can be confined only on {' and '.join(ARCHITECTURES)}, not on {machine}; "
-            "run this benchmark elsewhere."
-        )
     load, if_equal, if_at_least, answer = 0x20, 0x15, 0x35, 0x06
     allow, refuse, kill, other_table = 0x7FFF0000, 0x00050001, 0x80000000, 0x40000000
     numbers = (call[list(ARCHITECTURES).index(machine)] for call in REFUSED_CALLS.values())

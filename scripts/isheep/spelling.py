@@ -16,10 +16,13 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def nearest_file(file: str | Path) -> str:
-    """Return `; did you mean '...'?` for the file of the closest name beside one that does not exist, or of the same
-    name in the folder of the closest name; nothing where none is close."""
+def nearest_file(file: str | Path, named_in: str | Path | None = None) -> str:
+    """Return `; did you mean '...'?` for the file that is meant by one that does not exist: of this name as seen from
+    the file that names it, or of the closest name beside it, or of the same name in the folder of the closest name;
+    nothing where there is none."""
     path = Path(file)
+    if named_in and (beside := Path(named_in).parent / path).exists():
+        return f"; did you mean {str(beside)!r}?"
     if not path.parent.is_dir():
         found = [folder / path.name for folder in _alike(path.parent) if (folder / path.name).exists()]
     else:

@@ -56,11 +56,16 @@ def add_prompting_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system-prompt", help="system text of the chat; without it there is no system turn")
 
 
-def open_requested_engine(arguments: argparse.Namespace, checkpoint: Path) -> Engine:
-    """Open the engine that the flags ask for, on GPUs that no other program of this machine has claimed."""
+def open_requested_engine(
+    arguments: argparse.Namespace, checkpoint: Path, max_tokens_key: str = Engine.max_tokens_key
+) -> Engine:
+    """Open the engine that the flags ask for, on GPUs that no other program of this machine has claimed.
+
+    max_tokens_key: where the most tokens of a completion are configured, for errors.
+    """
     settings = EngineSettings.model_validate_json(arguments.engine)
     claim_devices(arguments.gpus)
-    return open_engine(
+    engine = open_engine(
         checkpoint,
         settings,
         batch_size=arguments.batch_size,
@@ -68,6 +73,8 @@ def open_requested_engine(arguments: argparse.Namespace, checkpoint: Path) -> En
         tensor_parallel=max(1, arguments.gpus),
         base=arguments.base_weights,
     )
+    engine.max_tokens_key = max_tokens_key
+    return engine
 
 
 def complete_and_publish(

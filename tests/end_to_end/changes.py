@@ -219,8 +219,8 @@ EXACT = {
     ),
     "sampling temperature of responses": Change(
         CONFIG,
-        "sampling: {temperature: 1.0, top_p: 1.0, max_tokens: 80}",
-        "sampling: {temperature: 0.9, top_p: 1.0, max_tokens: 80}",
+        "sampling: {temperature: 1.0, top_p: 1.0, max_tokens: 80, stop: []}",
+        "sampling: {temperature: 0.9, top_p: 1.0, max_tokens: 80, stop: []}",
         merged(written_by([BASE], "write_responses"), BASE_WRITES_AGAIN),
     ),
     "response rule": Change(

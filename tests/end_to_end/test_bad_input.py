@@ -39,7 +39,7 @@ def complaint(workspace):
             SEEDS,
             '"instruction": "',
             '"instruction": "", "old": "',
-            [SEEDS, "line 1", "no instruction"],
+            [f'{SEEDS}: line 1: instruction: found "", but it must be', "a seed task is one line such as {"],
             id="seed without instruction",
         ),
         pytest.param(

@@ -68,6 +68,7 @@ def test_a_failed_job_ends_the_run_with_its_sentence_once_and_its_log(workspace)
         ("import sys\nsys.exit('Error: ours.\\nTraceback\\nValueError: theirs')", "Error: ours."),
         ("import os\nprint('at work', file=__import__('sys').stderr, flush=True)\nos.kill(os.getpid(), 9)", "at work"),
         ("import os\nos.kill(os.getpid(), 9)", "its log is empty"),
+        ("import os\nos._exit(3)", "the program ended without a reason; its log is empty"),
     ],
 )
 def test_the_reason_of_any_failure_is_found(workspace, program, sentence):
@@ -75,6 +76,23 @@ def test_the_reason_of_any_failure_is_found(workspace, program, sentence):
     assert sentence in last
     assert last.startswith("Error: ")
     assert last.endswith(f"Log: {LOG}")
+
+
+@pytest.mark.parametrize(
+    ("number", "said", "unsaid"),
+    [
+        (signal.SIGKILL, "was killed (SIGKILL), by the system if its memory was short", "SIGTERM"),
+        (signal.SIGTERM, "was told to end (SIGTERM), by a person or another program", "memory"),
+        (signal.SIGSEGV, "was ended by SIGSEGV;", "memory"),
+    ],
+)
+def test_what_ended_a_program_is_told_apart(workspace, number, said, unsaid):
+    """Also where an error that did not end it stands in its log."""
+    program = f"import os, sys\nprint('ValueError: met and mended', file=sys.stderr)\nos.kill(os.getpid(), {number})"
+    last = last_lines(workspace, program)[-1]
+    assert last.startswith("Error: rule demo_model_shipped: the program ")
+    assert said in last
+    assert unsaid not in last
 
 
 def test_an_interrupted_run_ends_with_one_line(workspace):

@@ -18,7 +18,8 @@ def workspace(tmp_path_factory) -> Workspace:
     """A workspace whose manifest has one file that a mirror has, one that only the network has, and one that nothing
     asks for."""
     workspace = Workspace(tmp_path_factory.mktemp("prefetch"), "config/config.yaml", "asks.yaml")
-    asked = ["config/demo/tasks/demo_choice.yaml", "results/fetched/set/a.txt", "results/fetched/set/b.txt"]
+    own = ["config/demo/tasks/demo_choice.yaml", "config/demo/tasks/demo_choice.jsonl"]
+    asked = [*own, "results/fetched/set/a.txt", "results/fetched/set/b.txt"]
     (workspace.folder / "asks.yaml").write_text(yaml.safe_dump({"benchmarks": {"choice": {"files": asked}}}))
     entry = {"sha256": hashlib.sha256(CONTENT).hexdigest(), "bytes": len(CONTENT), "licence": "MIT"}
     files = {

@@ -62,3 +62,24 @@ def test_the_program_says_what_the_configuration_is_about_or_what_is_wrong():
         "Error: the configuration file config/confg.yaml does not exist; did you mean 'config/config.yaml'?; correct "
         "the path.\n"
     )
+
+
+def test_mistakes_of_several_kinds_are_told_together(tmp_path):
+    """A model's folder without a model, and a file that does not exist."""
+    (tmp_path / "model").mkdir()
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        f"""
+        models: {{mine: {{path: {tmp_path}/model}}}}
+        instructions: {{seed_tasks: config/seed_task.jsonl}}
+        """
+    )
+    run = subprocess.run(
+        [sys.executable, PROGRAM, "config/mine.yaml", file], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 1
+    seeds, model = run.stderr.splitlines()
+    assert seeds.startswith(
+        "Error: instructions.seed_tasks: the file config/seed_task.jsonl does not exist; did you mean"
+    )
+    assert model.startswith(f"Error: models.mine.path: {tmp_path}/model lacks config.json, tokenizer_config.json, ")

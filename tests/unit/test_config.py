@@ -149,18 +149,21 @@ def test_recipe_takes_from_the_one_it_extends_what_it_does_not_say(raw):
             lambda c: c.update(baselines={"b": {"benchmarks": {"mt_bench": {"answers": "a.jsonl", "missing": 2}}}}),
             ["baselines.b.benchmarks.mt_bench.missing: only AlpacaEval's files may lack items; remove it"],
         ),
-        (lambda c: c.update(recipes=[1]), ["recipes: found [1], but it must be keys and values."]),
+        (
+            lambda c: c.update(recipes=[1]),
+            ["recipes: found [1], but it must be keys and values (The recipes, by name; "],
+        ),
         (
             lambda c: c["recipes"]["one_base"].update(training=3),
-            ["recipes.one_base.training: found 3, but it must be keys and values."],
+            ["recipes.one_base.training: found 3, but it must be keys and values (Fine-tuning)."],
         ),
         (
             lambda c: c["experiment"].update(models="demo"),
-            ["experiment.models: found 'demo', but it must be a list."],
+            ["experiment.models: found 'demo', but it must be a list (Which of "],
         ),
         (
             lambda c: c["experiment"].update(seeds=None),
-            ["experiment.seeds: found null, but it must be a list."],
+            ["experiment.seeds: found null, but it must be a list (One replicate of everything per seed"],
         ),
         (
             lambda c: c["experiment"].update(iterations="three"),
@@ -439,13 +442,34 @@ def test_what_takes_part_can_be_named_and_models_that_judge_take_none(tmp_path):
     assert (config.experiment.models, config.experiment.recipes) == (("j",), ())
 
 
-def test_recipes_of_included_files_take_part_only_where_they_are_named(tmp_path):
+def test_recipes_and_models_of_included_files_take_part(tmp_path):
+    (tmp_path / "recipes.yaml").write_text(yaml.safe_dump({"recipes": {"a": {}, "b": {"extends": "a"}}}))
+    (tmp_path / "models.yaml").write_text(yaml.safe_dump({"models": {"n": MODEL}}))
+    include = [str(tmp_path / "recipes.yaml"), str(tmp_path / "models.yaml")]
+    for own, taking_part in (({}, ("a", "b")), ({"c": {"extends": "b"}}, ("a", "b", "c"))):
+        config = loaded(LINES | {"include": include, "recipes": own}, tmp_path)
+        assert (config.experiment.models, config.experiment.recipes) == (("n", "m"), taking_part)
+    named = LINES | {"include": include, "experiment": {"name": "x", "recipes": ["b"]}}
+    assert loaded(named, tmp_path).experiment.recipes == ("b",)
+
+
+def test_of_the_papers_recipes_those_take_part_that_are_named_or_declared(tmp_path):
     included = LINES | {"include": ["config/recipes.yaml"], "recipes": {"own": {"extends": "one_last"}}}
     assert loaded(included, tmp_path).experiment.recipes == ("own",)
+    smaller = included | {"recipes": {"one_last": {"instructions": 9}}}
+    assert loaded(smaller, tmp_path).experiment.recipes == ("one_last",)
     above_paper = {"include": ["config/paper.yaml"], "models": {"qwen1.5-4b": {"parameters": 3}}}
     config = loaded(above_paper, tmp_path)
     assert len(config.experiment.models) == 7
     assert config.experiment.recipes == ("one_base",)
+
+
+def test_recipes_of_which_none_would_take_part_are_refused(tmp_path):
+    none = LINES | {"include": ["config/recipes.yaml"], "recipes": {}}
+    with pytest.raises(InputError, match=r"mine\.yaml: experiment\.recipes: missing, .* name some of one_base, "):
+        loaded(none, tmp_path)
+    only_base = none | {"experiment": {"name": "x", "recipes": []}}
+    assert loaded(only_base, tmp_path).experiment.recipes == ()
 
 
 def test_what_a_configuration_leaves_out_of_hardware_stays_left_out(tmp_path):
@@ -457,3 +481,127 @@ def test_what_a_configuration_leaves_out_of_hardware_stays_left_out(tmp_path):
 @pytest.mark.parametrize("file", ["config/config.yaml", "config/demo_matrix.yaml", "config/paper.yaml"])
 def test_shipped_configurations_are_planned_alike_on_every_machine(file):
     assert left_out(load_config(yaml.safe_load(Path(file).read_text()), [file]).hardware) == []
+
+
+SAMPLED = {
+    "instructions.sampling": ("instructions", "sampling"),
+    "responses.sampling": ("responses", "sampling"),
+    "assessment.sampling": ("assessment", "sampling"),
+    "alpaca_eval": ("benchmarks", "alpaca_eval", "sampling"),
+    "mt_bench": ("benchmarks", "mt_bench", "judge_sampling"),
+}
+"""Where sampling is configured."""
+
+
+def sampling_at(config, keys):
+    for key in keys:
+        config = config[key] if isinstance(config, dict) else getattr(config, key)
+    return config
+
+
+def with_sampling(raw, keys, given):
+    """The configuration with this sampling, or with none of its own, at one place."""
+    changed = copy.deepcopy(raw)
+    *above, last = keys
+    section = changed
+    for key in above:
+        section = section[key]
+    section.pop(last, None)
+    if given is not None:
+        section[last] = given
+    return changed
+
+
+@pytest.mark.parametrize("keys", SAMPLED.values(), ids=SAMPLED)
+def test_a_part_of_sampling_keeps_the_sections_defaults_for_the_rest(raw, keys):
+    default = sampling_at(load_config(with_sampling(raw, keys, None), [DEMO]), keys)
+    for given in ({}, {"temperature": 0.3}, {"max_tokens": 7}, {"stop": ["x"]}, {"top_p": 0.5}):
+        found = sampling_at(load_config(with_sampling(raw, keys, given), [DEMO]), keys)
+        assert found.model_dump(mode="json") == default.model_dump(mode="json") | given
+
+
+@pytest.mark.parametrize("keys", SAMPLED.values(), ids=SAMPLED)
+def test_null_switches_a_default_of_sampling_off(raw, keys):
+    off = {"temperature": None, "top_p": None, "stop": None, "top_logprobs": None}
+    found = sampling_at(load_config(with_sampling(raw, keys, off), [DEMO]), keys)
+    assert (found.temperature, found.top_p, found.stop, found.top_logprobs) == (1, 1, (), 0)
+    assert sampling_at(load_config(with_sampling(raw, keys, {"stop": []}), [DEMO]), keys).stop == ()
+
+
+def test_a_mistake_in_a_part_of_sampling_is_named(raw, tmp_path):
+    sentence = complaint(raw, tmp_path, lambda raw: raw["responses"].update(sampling={"max_tokens": None}))
+    assert sentence == "responses.sampling.max_tokens: found null, but it must be a whole number."
+    sentence = complaint(raw, tmp_path, lambda raw: raw["responses"].update(sampling={"max_token": 3}))
+    assert "unknown key 'responses.sampling.max_token'" in sentence
+    assert "did you mean 'max_tokens'?" in sentence
+
+
+def test_the_schema_says_which_defaults_a_part_of_sampling_keeps():
+    schema = config_schema()["$defs"]["ResponseSettings"]["properties"]["sampling"]
+    assert "required" not in schema
+    assert {key: content["default"] for key, content in schema["properties"].items()} == schema["default"]
+    assert {"type": "null"} in schema["properties"]["stop"]["anyOf"]
+
+
+def test_mistakes_that_are_met_together_are_told_together(tmp_path):
+    sweep = {"kind": "sweep", "points": ["low"], "panels": [{"benchmark": "following", "metric": "acc", "label": "x"}]}
+    with pytest.raises(InputError) as error:
+        loaded(LINES | {"recipes": {"low": {"instructions": "ten"}}, "figures": {"own": sweep}}, tmp_path)
+    file = tmp_path / "mine.yaml"
+    assert str(error.value).split("\nError: ") == [
+        f"{file}: recipes.low.instructions: found 'ten', but it must be a whole number.",
+        f"{file}: the key 'figures.own.caption' is missing: One sentence below the panels.",
+        f"{file}: the key 'figures.own.x_label' is missing: Title of the horizontal axes: what the recipes differ in.",
+        f"{file}: the key 'figures.own.model' is missing: Name of the model.",
+        f"{file}: figures.own.points.0: found 'low', but it must be keys and values, with at least x, recipe.",
+    ]
+
+
+def test_what_a_section_holds_is_said_where_something_else_stands(raw, tmp_path):
+    sentence = complaint(raw, tmp_path, lambda raw: raw["assessment"]["prompts"].update(mine="judge.yaml"))
+    assert sentence.startswith(
+        "assessment.prompts.mine: found 'judge.yaml', but it must be keys and values (Prompt files"
+    )
+    assert "by name, then by criterion" in sentence
+
+
+def test_a_mistake_that_recipes_take_from_another_is_told_once(tmp_path):
+    recipes = {"high": {"extends": "low"}, "low": {"instructions": "ten"}, "higher": {"extends": "high"}}
+    with pytest.raises(InputError) as error:
+        loaded(LINES | {"recipes": recipes}, tmp_path)
+    assert (
+        str(error.value)
+        == f"{tmp_path / 'mine.yaml'}: recipes.low.instructions: found 'ten', but it must be a whole number."
+    )
+
+
+def test_a_criterion_that_a_recipe_has_by_default_is_told_with_the_key_of_its_file(raw, tmp_path):
+    def own_prompt(raw):
+        raw["assessment"]["prompts"]["mine"] = {"quality": "judge.yaml"}
+        raw["recipes"]["one_base"] |= {"assessment": "mine", "selection": {}}
+
+    sentence = complaint(raw, tmp_path, own_prompt)
+    assert sentence.startswith("recipes.one_base.selection.criteria: found 'following', allowed: quality; or add ")
+    assert "as assessment.prompts.mine.following (a recipe without the key has quality, following)" in sentence
+
+
+def test_a_name_that_can_be_none_is_told_what_one_may_have(raw, tmp_path):
+    sentence = complaint(raw, tmp_path, lambda raw: raw["experiment"].update(name="my trial"))
+    assert sentence == (
+        "experiment.name: found 'my trial', but it must begin with a letter or digit and have nothing but letters, "
+        "digits, `_`, `.` and `-`."
+    )
+
+
+def test_an_included_file_is_looked_for_beside_the_one_that_includes_it(tmp_path):
+    (tmp_path / "own.yaml").write_text("recipes: {own: {}}\n")
+    with pytest.raises(
+        InputError, match=rf"include: the file own.yaml does not exist; did you mean '{tmp_path}/own.yaml'"
+    ):
+        loaded(LINES | {"include": ["own.yaml"]}, tmp_path)
+
+
+def test_a_prompt_of_another_criterion_is_told_with_its_key(raw):
+    raw["assessment"]["prompts"]["simple"]["following"] = "config/demo/prompts/assessment/simple_quality.yaml"
+    with pytest.raises(InputError, match=r"^assessment.prompts.simple.following: .* has `criterion: quality`; write"):
+        check_files(load_config(raw, [DEMO]), [])

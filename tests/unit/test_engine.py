@@ -261,7 +261,9 @@ def test_loglikelihoods_are_those_of_a_forward_pass(local_engine, reference):
 
 
 def test_a_prompt_that_does_not_fit_is_one_clear_error(local_engine):
-    with pytest.raises(InputError, match=r"request 'long': its prompt has \d+ tokens and max_tokens is 24; .*256"):
+    with pytest.raises(
+        InputError, match=r"request 'long': its prompt has \d+ tokens and max_tokens is 24, but .* 256 "
+    ):
         next(local_engine.complete([*requests(SAMPLED), Request("long", "Paris " * 300, SAMPLED, 0)]))
     with pytest.raises(InputError, match="text 0 to score has 300 tokens"):
         local_engine.loglikelihoods([([5] * 200, [6] * 100)])

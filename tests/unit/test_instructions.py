@@ -54,22 +54,30 @@ def test_seed_tasks_are_read_with_the_input_of_their_first_instance(tmp_path):
     [
         ('{"id": "seed_task_2", "instr', "line 2 is not valid JSON"),
         ("", "line 2 is empty"),
-        (json.dumps(seed_row(2, instruction=" ")), "line 2: the seed task has no instruction"),
-        (json.dumps({"id": "x", "instances": []}), "line 2: the seed task has no instruction"),
-        (json.dumps(seed_row(2, instances=[])), "line 2: the seed task has no instance"),
+        (
+            json.dumps(seed_row(2, instruction=" ")),
+            'line 2: instruction: found " ", but it must be a text that is not empty',
+        ),
+        (json.dumps({"id": "x", "instances": []}), "line 2: instruction: missing, but it must be a text"),
+        (
+            json.dumps(seed_row(2, instances=[])),
+            "line 2: instances: found [], but it must be a list of at least one object",
+        ),
         (
             json.dumps(seed_row(2, instances=[{"output": "x"}])),
-            "line 2: the first instance has no text under 'input'",
+            'line 2: instances.0.input: missing, but it must be a text, "" where the task has none',
         ),
-        (json.dumps(seed_row(2, id=None)), "line 2: the seed task has no id"),
-        (json.dumps(seed_row(1)), "line 2 repeats the id 'seed_task_1'"),
+        (json.dumps(seed_row(2, id=None)), "line 2: id: found null, but it must be a text"),
+        (json.dumps(seed_row(1)), "line 2: id: 'seed_task_1' stands above too; give each line its own"),
     ],
 )
-def test_a_wrong_seed_task_is_one_sentence_with_file_and_line(tmp_path, second_line, problem):
+def test_a_wrong_seed_task_is_named_by_file_line_and_key_and_a_right_one_is_shown(tmp_path, second_line, problem):
     path = write_lines(tmp_path, [json.dumps(seed_row(1)), second_line, json.dumps(seed_row(3))])
     with pytest.raises(InputError) as error:
         load_seed_tasks(path, 1)
-    assert str(error.value).startswith(f"{path}: {problem}")
+    said, _, example = str(error.value).removesuffix(").").partition(" (a seed task is one line such as ")
+    assert said.startswith(f"{path}: {problem}")
+    assert load_seed_tasks(write_lines(tmp_path, [example])) == [SeedTask("mine_1", "Sort these words.", "pear, fig")]
 
 
 def test_fewer_seed_tasks_than_demonstrations_are_an_error(tmp_path):

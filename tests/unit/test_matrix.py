@@ -150,6 +150,19 @@ def test_a_shared_checkpoint_needs_an_owner_with_so_many_iterations(demo):
     assert matrix.checkpoint("demo", "long", 2) == "long/iter2"
 
 
+def test_a_sweep_shows_the_iterations_that_all_its_recipes_have(demo):
+    points = [{"recipe": "one_base", "x": "scored"}, {"recipe": "self_instruct", "x": "all"}]
+    panels = [{"benchmark": "ifeval", "metric": "prompt_level_strict_acc", "label": "x"}]
+    sweep = {"kind": "sweep", "caption": "x", "x_label": "x", "model": "demo", "points": points, "panels": panels}
+    for recipe_iterations, shown in ((1, (1,)), (2, (1, 2)), (9, (1, 2, 3))):
+        demo["recipes"]["self_instruct"]["iterations"] = recipe_iterations
+        demo["figures"]["sweep"] = sweep
+        matrix = matrix_of_raw(demo)
+        matrix.check()
+        assert matrix.figure("sweep").iterations == shown
+        assert ("demo", f"one_base/iter{shown[-1]}", "ifeval") in matrix.needed_by_figure("sweep")
+
+
 def test_only_the_iteration_is_filled_into_a_row_s_name(demo):
     row = {"model": "demo", "recipe": "one_base", "iterations": [1, 2], "label": "{x} {iteration} {} {0.a} {{}}"}
     demo["tables"]["main"]["rows"] = [row]
@@ -258,6 +271,10 @@ def test_no_table_makes_a_benchmark_run_that_the_experiment_leaves_out(judged):
     assert matrix.table("judged").notes == (
         "w, n: not measured, since alpaca_eval is not in experiment.benchmarks.",
         "y",
+    )
+    assert matrix.unmeasured_warnings()[-1] == (
+        "tables.judged: w, n will show dashes, since alpaca_eval is not in experiment.benchmarks; to measure it, write "
+        "`experiment: {benchmarks: [choice, alpaca_eval]}`."
     )
 
 
@@ -434,6 +451,7 @@ def test_a_recipe_that_is_sure_to_end_during_its_warm_up_is_named_before_anythin
 @pytest.mark.parametrize("file", [PAPER, "config/demo_matrix.yaml", DEMO])
 def test_the_shipped_configurations_can_reach_their_learning_rates(file):
     assert matrix_of(file).warm_up_warnings() == []
+    assert matrix_of(file).unmeasured_warnings() == []
 
 
 CURVE = {

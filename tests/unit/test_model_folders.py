@@ -71,7 +71,7 @@ def test_the_template_that_is_offered_closes_a_turn_with_a_token_of_the_tokenize
 def test_what_a_folder_lacks_is_named(folder, name):
     require_base_model(folder)
     (folder / name).unlink()
-    with pytest.raises(InputError, match=rf"{folder}: .*{name.replace('model', '')}"):
+    with pytest.raises(InputError, match=rf"^{folder} lacks .*{name.replace('model', '')}"):
         require_base_model(folder)
 
 

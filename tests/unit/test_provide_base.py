@@ -1,5 +1,6 @@
 """Whatever its source, a base model becomes one folder with weights, tokenizer and identity."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -47,7 +48,7 @@ def test_a_folder_without_safetensors_is_refused(tmp_path):
     (tmp_path / "base/model.safetensors").unlink()
     run = provide("--folder", tmp_path / "base", "--output", tmp_path / "weights")
     assert run.returncode == 1
-    assert "no *.safetensors file" in run.stderr
+    assert "lacks weights (*.safetensors)" in run.stderr
 
 
 def test_a_fetched_model_without_a_chat_template_is_refused_where_it_will_be_trained(tmp_path):
@@ -63,3 +64,21 @@ def test_a_fetched_model_without_a_chat_template_is_refused_where_it_will_be_tra
         run = provide(*flags, *more)
         assert run.returncode == 0, run.stderr
         shutil.rmtree(tmp_path / "weights")
+
+
+def test_a_fetched_model_without_room_is_refused_with_the_keys_to_lower(tmp_path):
+    fetched(tmp_path / "hub")
+    asked = {
+        **{"seed_tasks": "config/seed_tasks.jsonl", "meta_prompt": "config/prompts/meta_prompt.txt"},
+        **{"demonstrations": 1, "seed": 1, "prompts": 9, "separator": "", "assessments": [], "max_model_len": None},
+        **{"instructions": 1000, "responses": 1000, "assessment": 1000},
+    }
+    flags = ("--repository", "owner/name", "--hub-cache", tmp_path / "hub", "--output", tmp_path / "weights")
+    run = provide(*flags, "--name=mine", "--asked", json.dumps(asked))
+    assert run.returncode == 1
+    assert "models.mine: " in run.stderr
+    assert "takes at most 1024 tokens" in run.stderr
+    assert "lower instructions.sampling.max_tokens to" in run.stderr
+    assert not (tmp_path / "weights").exists()
+    run = provide(*flags, "--name=mine", "--asked", json.dumps(asked | {"instructions": 200, "responses": 200}))
+    assert run.returncode == 0, run.stderr

@@ -1,5 +1,8 @@
 """Every response rule: what it drops, what looks alike and must stay, and that it can be switched off."""
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -185,3 +188,21 @@ def test_responses_that_are_not_those_of_the_instructions_are_refused(files, ord
     with pytest.raises(InputError, match=rf"responses\.jsonl: {complaint}; write the responses"):
         paired(instructions, responses)
     assert not instructions.with_name("pairs.jsonl").exists()
+
+
+def test_a_response_that_the_model_has_no_room_for_is_refused_with_the_key_to_lower(tiny_checkpoint, tmp_path):
+    write_jsonl(tmp_path / "asked.jsonl", [{"id": "base:0:0", "instruction": "Name fruits. " * 20, "input": ""}])
+    run = subprocess.run(
+        [
+            *(sys.executable, "scripts/write_responses.py", "--raw", "--separator=", "--engine={}", "--seed=3"),
+            *("--checkpoint", tiny_checkpoint, "--instructions", tmp_path / "asked.jsonl"),
+            *('--sampling={"max_tokens": 250}', "--responses", tmp_path / "responses.jsonl"),
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 1
+    said = r"'base:0:0': its prompt has (\d+) tokens and responses\.sampling\.max_tokens is 250, but the model takes at"
+    prompt, most = map(int, re.search(rf"{said} most 256 together; lower it to (\d+) or less\.", run.stderr).groups())
+    assert prompt + most == 256

@@ -273,8 +273,9 @@ def test_a_report_that_a_flood_cuts_short_is_no_error_of_ours(sandbox):
         assert (result == "passed") == (kept == 900)
 
 
-def test_an_unknown_machine_is_refused(monkeypatch):
+def test_an_unknown_machine_is_refused_before_a_sandbox_is_looked_for(monkeypatch, tmp_path):
     monkeypatch.setattr("platform.machine", lambda: "pdp11")
+    monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match="only on x86_64 and aarch64, not on pdp11"):
         find_sandbox()
 

@@ -1,0 +1,70 @@
+"""What is wrong with the files of lm-eval tasks of one's own, as far as they tell it before anything is measured.
+
+Only the Snakefile and `make check` use it.
+"""
+
+from pathlib import Path
+
+from isheep.benchmarks import LmEvalSettings
+from isheep.hub_cache import FETCHED
+from isheep.lm_eval_tasks import defines, texts_of
+from isheep.matrix import Matrix
+from isheep.metric_names import lm_eval_files, read_task
+from isheep.project import located
+from isheep.records import InputError
+from isheep.spelling import nearest, nearest_file
+
+READ_FROM_HERE = ("json", "csv", "text", "parquet", "arrow")
+"""A task's dataset_path where its data_files are plain files, named from the working folder."""
+
+
+def check_task_files(matrix: Matrix) -> None:
+    """Raise InputError, with its key, for the first benchmark whose own files do not define its task, or read a file
+    that does not exist or that the benchmark does not name."""
+    for name in matrix.benchmarks():
+        settings = matrix.config.benchmarks[name]
+        if settings.kind == "lm_eval" and settings.files:
+            _require_task(name, settings)
+            _require_data(name, settings)
+
+
+def _task_files(settings: LmEvalSettings) -> list[Path]:
+    return [Path(file) for file in settings.files if file.endswith((".yaml", ".yml")) and Path(file).exists()]
+
+
+def _require_task(name: str, settings: LmEvalSettings) -> None:
+    own = _task_files(settings)
+    if not own or any(defines(file, settings.task) for file in [*own, *lm_eval_files()]):
+        return
+    found = [str(read_task(file).get("task")) for file in own]
+    raise InputError(
+        f"benchmarks.{name}.task: found {settings.task!r}, but {own[0]} has `task: {found[0]}`"
+        f"{nearest(settings.task, found)}; write the same name in both."
+    )
+
+
+def _require_data(name: str, settings: LmEvalSettings) -> None:
+    named = {Path(file).resolve() for file in settings.files}
+    for task in _task_files(settings):
+        for file in _data_files(read_task(task)):
+            if Path(file).resolve() in named:
+                continue
+            if not Path(file).exists():
+                meant = nearest_file(file, task)
+                raise InputError(
+                    f"benchmarks.{name}.files: {task} reads {file}, which does not exist{meant}; correct it there "
+                    "(data_files, as seen from the folder in which the run is started)."
+                )
+            raise InputError(
+                f"benchmarks.{name}.files: {task} reads {file}, which is not named there; add it, so that a change of "
+                "it is noticed."
+            )
+
+
+def _data_files(task: dict) -> list[str]:
+    """The files that a task names to read, but for those that are fetched and patterns of names."""
+    arguments = task.get("dataset_kwargs")
+    if task.get("dataset_path") not in READ_FROM_HERE or not isinstance(arguments, dict):
+        return []
+    files = map(located, texts_of(arguments.get("data_files")))
+    return [file for file in files if not file.startswith(f"{FETCHED}/") and "*" not in file and "://" not in file]

@@ -1,0 +1,72 @@
+"""What is wrong with the files of a task of one's own is told before anything is measured."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from isheep.config_file import load_config
+from isheep.matrix import Matrix
+from isheep.records import InputError
+from isheep.task_checks import check_task_files
+
+TASK = {
+    **{"task": "own", "dataset_path": "json", "test_split": "train", "output_type": "multiple_choice"},
+    **{"doc_to_text": "{{question}}", "doc_to_choice": ["yes", "no"], "doc_to_target": "answer"},
+}
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    file = tmp_path / "own.jsonl"
+    file.write_text('{"question": "Is a fig a fruit?", "answer": 0}\n')
+    return file
+
+
+def check(folder: Path, reads: object, named: list[Path] = (), name: str = "own", **changes) -> None:
+    """Check a benchmark of this task, whose file reads this and which names these files beside it."""
+    file = folder / "own.yaml"
+    file.write_text(yaml.safe_dump(TASK | {"dataset_kwargs": {"data_files": reads}} | changes))
+    raw = {
+        "experiment": {"name": "x", "recipes": [], "benchmarks": ["mine"]},
+        "models": {"m": {"source": "shipped"}},
+        "benchmarks": {"mine": {"kind": "lm_eval", "task": name, "files": [str(file), *map(str, named)]}},
+    }
+    check_task_files(Matrix(load_config(raw, [])))
+
+
+def test_a_task_whose_files_are_named_is_fine(tmp_path, data):
+    check(tmp_path, str(data), [data])
+    check(tmp_path, {"train": [str(data)]}, [data])
+
+
+def test_data_that_the_benchmark_does_not_name_is_told_with_its_key(tmp_path, data):
+    with pytest.raises(
+        InputError, match=rf"^benchmarks\.mine\.files: {tmp_path}/own.yaml reads {data}, which is not nam"
+    ):
+        check(tmp_path, {"train": str(data)})
+
+
+def test_data_that_does_not_exist_is_told_with_the_nearest_file(tmp_path, data):
+    with pytest.raises(InputError, match=rf"own.yaml reads {tmp_path}/owm.jsonl, which does not exist; .*own.jsonl'"):
+        check(tmp_path, str(tmp_path / "owm.jsonl"), [data])
+
+
+def test_a_task_of_another_name_is_told(tmp_path, data):
+    with pytest.raises(
+        InputError, match=r"^benchmarks\.mine\.task: found 'ow', but .*own\.yaml has `task: own`; did you"
+    ):
+        check(tmp_path, str(data), [data], name="ow")
+
+
+@pytest.mark.parametrize(
+    ("reads", "path"),
+    [("results/fetched/x.jsonl", "json"), ("https://host/x.jsonl", "json"), ("x.jsonl", "owner/name"), (None, "json")],
+)
+def test_data_that_is_no_file_of_the_working_folder_is_left_to_the_job(tmp_path, reads, path):
+    check(tmp_path, reads, dataset_path=path)
+
+
+def test_data_that_lies_beside_its_task_is_told_by_its_place(tmp_path, data):
+    with pytest.raises(InputError, match=rf"own.yaml reads own.jsonl, which does not exist; did you mean '{data}'"):
+        check(tmp_path, "own.jsonl", [data])
