@@ -1,8 +1,8 @@
 """Write the demo world's files: documents and tokenizer for the base model, seed tasks, evaluation tasks.
 
 Reads the world file and the demo's prompts; writes into one folder, the same for the same seed:
-documents.jsonl, tokenizer/, seed_tasks.jsonl, demo_ifeval.jsonl, demo_choice.jsonl, reference_outputs.json,
-questions.jsonl and reference_answers.jsonl.
+documents.jsonl, tokenizer/, seed_tasks.jsonl, demo_ifeval.jsonl, demo_ifeval_clean.jsonl, demo_choice.jsonl,
+reference_outputs.json, questions.jsonl and reference_answers.jsonl.
 """
 
 import argparse
@@ -36,6 +36,9 @@ def main(arguments: argparse.Namespace) -> None:
         records.write_jsonl(folder / "seed_tasks.jsonl", seeds)
         evaluation = demo_texts.evaluation_tasks(world, arguments.seed, EVALUATION_TASKS)
         records.write_jsonl(folder / "demo_ifeval.jsonl", evaluation)
+        unseen = demo_world.World(arguments.world, unseen=True)
+        clean = demo_texts.clean_evaluation_tasks(unseen, arguments.seed, EVALUATION_TASKS)
+        records.write_jsonl(folder / "demo_ifeval_clean.jsonl", clean)
         choices = demo_texts.choice_questions(world, arguments.seed, CHOICE_QUESTIONS)
         records.write_jsonl(folder / "demo_choice.jsonl", choices)
         outputs = demo_texts.reference_outputs(world, arguments.seed, REFERENCE_OUTPUTS)

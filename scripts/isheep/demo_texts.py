@@ -6,7 +6,7 @@ whole loop of the method (arXiv 2408.08072, Algorithm 1) can be watched in minut
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from isheep.demo_judgments import CRITERIA, compare, judge, rate
@@ -19,6 +19,7 @@ from isheep.demo_world import (
     draw_constraints,
     draw_task,
     format_right,
+    names_subject_throughout,
     with_article,
 )
 from isheep.records import InputError
@@ -339,6 +340,30 @@ def seed_tasks(world: World, seed: int, number: int) -> list[dict]:
 def evaluation_tasks(world: World, seed: int, number: int) -> list[dict]:
     """Return distinct tasks of held-out combinations, in the format of IFEval's data file."""
     rng = random.Random(f"evaluation tasks {seed}")
+    return _ifeval_rows(_distinct_tasks(world, rng, number, held_out=True))
+
+
+def clean_evaluation_tasks(world: World, seed: int, number: int) -> list[dict]:
+    """Return distinct tasks that no pair can have whose instruction names none of their subjects, in the same format.
+
+    world: its unseen part. Tasks are drawn as any others, and kept where they name their subject throughout; of each
+    kind and number of constraints there are as many as the grammar gives.
+    """
+    rng = random.Random(f"clean evaluation tasks {seed}")
+    tasks: dict[str, Task] = {}
+    while len(tasks) < number:
+        shape = _shape(draw_task(world, rng, held_out=True))
+        drawn = iter(lambda: draw_task(world, rng, held_out=True), None)
+        task = next(task for task in drawn if _shape(task) == shape and names_subject_throughout(world, task.text))
+        tasks.setdefault(task.text, task)
+    return _ifeval_rows(tasks.values())
+
+
+def _shape(task: Task) -> tuple[str, int]:
+    return task.kind, len(task.constraints)
+
+
+def _ifeval_rows(tasks: Iterable[Task]) -> list[dict]:
     return [
         {
             "key": key,
@@ -346,7 +371,7 @@ def evaluation_tasks(world: World, seed: int, number: int) -> list[dict]:
             "instruction_id_list": [constraint.id for constraint in task.constraints],
             "kwargs": [constraint.kwargs for constraint in task.constraints],
         }
-        for key, task in enumerate(_distinct_tasks(world, rng, number, held_out=True))
+        for key, task in enumerate(tasks)
     ]
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import yaml
 
+from isheep import contamination
 from isheep.lm_eval_tasks import no_download
 
 with no_download():
@@ -65,11 +66,15 @@ class Task:
 class World:
     """The vocabulary and wordings of the world file, with the look-ups that checking needs."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, unseen: bool = False) -> None:
+        """unseen: talk about the file's unseen subjects alone, which no document names."""
         with open(path, encoding="utf-8") as file:
             content = yaml.safe_load(file)
-        self.topics = content["topics"]
+        self.unseen = unseen
+        self.topics = content["unseen"]["topics"] if unseen else content["topics"]
         self.facts = content["facts"]
+        for kind, answers in content["unseen"]["answers"].items() if unseen else ():
+            self.facts[kind]["answers"] = answers
         self.naming = content["naming"]
         self.openings = content["openings"]
         self.constraints = content["constraints"]
@@ -79,6 +84,13 @@ class World:
         }
         self.topic_of = {member: topic for topic, entry in self.topics.items() for member in entry["members"]}
         self.facts["kind"]["answers"] = self.topic_of
+
+    @cached_property
+    def subject_words(self) -> frozenset[str]:
+        """The words, in lower case, that name what a task is about or that answer it."""
+        topics = {word for topic, entry in self.topics.items() for word in (topic, entry["plural"])}
+        facts = {word for fact in self.facts.values() for pair in fact["answers"].items() for word in pair}
+        return frozenset(word.lower() for word in topics | facts)
 
     @cached_property
     def instruction_pattern(self) -> re.Pattern:
@@ -101,7 +113,7 @@ def with_article(noun: str) -> str:
 
 def draw_task(world: World, rng: random.Random, *, held_out: bool = False) -> Task:
     """Draw a task from the grammar, of a combination that is held out for evaluation or of one that is
-    not."""
+    not. Of unseen subjects every combination is held out."""
     while True:
         kind = rng.choice(["naming", "naming", "naming", *world.facts])
         count = rng.choice(world.naming["counts"]) if kind == "naming" else 0
@@ -110,7 +122,7 @@ def draw_task(world: World, rng: random.Random, *, held_out: bool = False) -> Ta
         ids = {constraint.id for constraint in constraints}
         if any(pair <= ids for pair in INCOMPATIBLE) or _contradict(constraints):
             continue
-        if is_held_out(subject, ids) != held_out:
+        if (world.unseen or is_held_out(subject, ids)) != held_out:
             continue
         instruction, input_text = _word_task(world, rng, kind, subject, count, constraints)
         return Task(kind, subject, count, constraints, instruction, input_text)
@@ -120,6 +132,14 @@ def is_held_out(subject: str, constraint_ids: set[str]) -> bool:
     """Say whether this combination of subject and constraints belongs to the evaluation tasks alone."""
     digest = hashlib.sha256(" ".join([subject, *sorted(constraint_ids)]).encode()).digest()
     return digest[0] < 256 * HELD_OUT_SHARE
+
+
+def names_subject_throughout(world: World, text: str) -> bool:
+    """Say whether every run of words of the text that is looked for in training sets, of 13 or of all where there are
+    fewer, has a subject of this world; then no pair without one has such a run."""
+    run = contamination.RUN
+    is_subject = [word in world.subject_words for word in contamination.words(text)]
+    return all(any(is_subject[start : start + run]) for start in range(max(1, len(is_subject) - run + 1)))
 
 
 def draw_constraints(world: World, rng: random.Random, count: int) -> tuple[Constraint, ...]:

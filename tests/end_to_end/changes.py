@@ -213,8 +213,8 @@ EXACT = {
     "judge of one recipe": Change(SMALL, "    judge: base\n", "    judge: current\n", from_selection([LAST])),
     "filter word": Change(
         CONFIG,
-        "near_duplicate_threshold: 0.9",
-        "blacklist: [zebra]\n    near_duplicate_threshold: 0.9",
+        "        image, images,",
+        "        zebra, image, images,",
         merged(written_by([BASE], "select_instructions"), BASE_WRITES_AGAIN),
     ),
     "sampling temperature of responses": Change(

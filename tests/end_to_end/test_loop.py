@@ -10,6 +10,8 @@ import pandas
 import pytest
 from changes import CONFIG, EXACT, NOTHING, SMALL
 
+from isheep.contamination import words
+from isheep.demo_world import World
 from isheep.recorded import RECORDS, outputs_in
 from isheep.records import read_jsonl
 from workspace import ROOT
@@ -93,6 +95,14 @@ def test_ledger_accounts_for_every_pair(home, checkpoint, sources):
 def test_filter_keeps_less_than_no_filter(home):
     assert len(read_jsonl(home / "self_instruct/iter1/training_set.jsonl")) == 120
     assert 0 < len(read_jsonl(home / "one_base/iter1/training_set.jsonl")) < 120
+
+
+def test_no_training_set_has_a_subject_of_the_clean_tasks(home):
+    unseen = World("config/demo/world.yaml", unseen=True).subject_words
+    training_sets = list(home.glob("*/iter*/training_set.jsonl"))
+    assert training_sets
+    for row in (row for file in training_sets for row in read_jsonl(file)):
+        assert not unseen & set(words(f"{row['instruction']} {row['input']} {row['response']}")), row
 
 
 def test_adapter_is_kept_and_merged_weights_are_not(home):

@@ -2,11 +2,14 @@
 
 import filecmp
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from isheep.demo_world import World
 
 DEMO = Path("config/demo")
 SHORT = 60
@@ -17,11 +20,14 @@ def losses(folder: Path) -> dict[int, float]:
     return {row["step"]: row["loss"] for row in map(json.loads, rows)}
 
 
+def build(output: Path, *flags: str) -> Path:
+    subprocess.run([sys.executable, "scripts/build_demo_world.py", "--output", str(output), *flags], check=True)
+    return output
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory) -> Path:
-    output = tmp_path_factory.mktemp("world") / "world"
-    subprocess.run([sys.executable, "scripts/build_demo_world.py", "--output", str(output)], check=True)
-    return output
+    return build(tmp_path_factory.mktemp("world") / "world")
 
 
 def train(world, output, *flags):
@@ -34,6 +40,7 @@ def test_seed_tasks_and_benchmarks_come_from_the_world_byte_for_byte(world):
     shipped = {
         "seed_tasks.jsonl": DEMO,
         "demo_ifeval.jsonl": DEMO / "tasks",
+        "demo_ifeval_clean.jsonl": DEMO / "tasks",
         "demo_choice.jsonl": DEMO / "tasks",
         "reference_outputs.json": DEMO / "alpaca_eval",
         "questions.jsonl": DEMO / "mt_bench",
@@ -41,6 +48,15 @@ def test_seed_tasks_and_benchmarks_come_from_the_world_byte_for_byte(world):
     }
     for name, folder in shipped.items():
         assert filecmp.cmp(world / name, folder / name, shallow=False), name
+
+
+def test_no_document_has_a_word_in_which_an_unseen_subject_stands(world, tmp_path):
+    documents = [folder / "documents.jsonl" for folder in (world, build(tmp_path / "judge", "--reader", "judge"))]
+    texts = (json.loads(line)["text"].lower() for file in documents for line in file.open(encoding="utf-8"))
+    words = {word for text in texts for word in re.findall("[a-z]+", text)}
+    assert "heron" in words
+    unseen = World(DEMO / "world.yaml", unseen=True).subject_words
+    assert not [(subject, word) for subject in unseen for word in words if subject in word]
 
 
 @pytest.mark.rebuild

@@ -18,8 +18,8 @@ PROBLEM = {"task_id": 11, "text": "Return 1.", "code": "def f(): return 1", "tes
 def test_a_dry_run_names_each_benchmark_and_its_judge_once(tmp_path):
     workspace = Workspace(tmp_path)
     told = [line for line in workspace.snakemake("-n").stderr.splitlines() if line.startswith("To measure")]
-    assert [line.split()[2] for line in told] == ["ifeval", "choice", "alpaca_eval", "mt_bench"]
-    assert told[3].endswith(
+    assert [line.split()[2] for line in told] == ["ifeval", "ifeval_clean", "choice", "alpaca_eval", "mt_bench"]
+    assert told[4].endswith(
         "(mt_bench), 5 results; the judge demo (the model demo_judge) is asked 1,200 times at most, which costs "
         "nothing but time."
     )

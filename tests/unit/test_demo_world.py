@@ -20,8 +20,9 @@ from build_demo_world import (
     read_prompts,
     train_tokenizer,
 )
-from isheep import demo_judgments, demo_texts, demo_world
+from isheep import contamination, demo_judgments, demo_texts, demo_world
 from isheep.demo_world import Constraint, Task
+from isheep.instructions import BLACKLIST, InstructionFilters, select_instructions
 from isheep.records import InputError, read_jsonl
 
 DEMO = Path(__file__).resolve().parents[2] / "config" / "demo"
@@ -32,6 +33,18 @@ SHIPPED_SEED = 1
 @pytest.fixture(scope="module")
 def world() -> demo_world.World:
     return demo_world.World(DEMO / "world.yaml")
+
+
+@pytest.fixture(scope="module")
+def unseen() -> demo_world.World:
+    return demo_world.World(DEMO / "world.yaml", unseen=True)
+
+
+@pytest.fixture(scope="module")
+def filters() -> InstructionFilters:
+    """Those of the demo."""
+    config = yaml.safe_load((DEMO.parent / "config.yaml").read_text(encoding="utf-8"))
+    return InstructionFilters(**config["instructions"]["filters"])
 
 
 def prompts() -> demo_texts.Prompts:
@@ -169,6 +182,75 @@ def test_shipped_evaluation_tasks_are_those_of_the_program_and_in_no_seed_or_doc
     known = [f"{row['instruction']} {row['instances'][0]['input']}".strip() + "\n" for row in seeds] + texts
     assert not [row["prompt"] for row in rows if any(f"{row['prompt']}\n" in text for text in known)]
     assert [row["key"] for row in rows] == list(range(len(rows)))
+
+
+def test_shipped_clean_tasks_are_those_of_the_program_and_name_an_unseen_subject_throughout(unseen):
+    rows = read_jsonl(DEMO / "tasks" / "demo_ifeval_clean.jsonl")
+    assert rows == demo_texts.clean_evaluation_tasks(unseen, SHIPPED_SEED, EVALUATION_TASKS)
+    assert len({row["prompt"] for row in rows}) == len(rows) == 250
+    for row in rows:
+        words = contamination.words(row["prompt"])
+        runs = [words[start : start + 13] for start in range(max(1, len(words) - 12))]
+        assert all(unseen.subject_words & set(run) for run in runs), row["prompt"]
+
+
+def test_clean_tasks_are_of_all_kinds_and_constraints_as_the_others_are(unseen):
+    clean, others = (read_jsonl(DEMO / "tasks" / name) for name in ("demo_ifeval_clean.jsonl", "demo_ifeval.jsonl"))
+    ids = [{name for row in rows for name in row["instruction_id_list"]} for rows in (clean, others)]
+    assert ids[0] == ids[1]
+    with_two = [sum(len(row["kwargs"]) == 2 for row in rows) / len(rows) for rows in (clean, others)]
+    assert with_two[0] == pytest.approx(with_two[1], abs=0.1)
+    named = {word for row in clean for word in contamination.words(row["prompt"])} & unseen.subject_words
+    of_kinds = [set(unseen.topics), *(fact["answers"] for fact in unseen.facts.values())]
+    assert all({word.lower() for word in subjects} & named for subjects in of_kinds)
+
+
+def test_unseen_subjects_are_no_part_of_a_word_of_the_seed_tasks_and_other_benchmarks(unseen):
+    files = [*DEMO.glob("*/*.json*"), DEMO / "seed_tasks.jsonl", *DEMO.glob("prompts/**/*.*")]
+    words = {
+        word
+        for file in files
+        if file.parent.name not in ("base", "judge") and file.name != "demo_ifeval_clean.jsonl"
+        for word in re.findall("[a-z]+", file.read_text(encoding="utf-8").lower())
+    }
+    assert "heron" in words
+    assert not [(subject, word) for subject in unseen.subject_words for word in words if subject in word]
+
+
+def test_the_demo_drops_every_instruction_that_names_an_unseen_subject(unseen, filters):
+    assert {word.lower() for word in filters.blacklist} == set(BLACKLIST) | unseen.subject_words
+    clean = [row["prompt"] for row in read_jsonl(DEMO / "tasks" / "demo_ifeval_clean.jsonl")]
+    planted = [{"instruction": text, "input": ""} for prompt in clean for text in (prompt, prompt.upper())]
+    planted += [
+        {"instruction": "Say what is meant. Use no commas.", "input": word} for word in sorted(unseen.subject_words)
+    ]
+    honest = {"instruction": "Name a bird. Use no commas.", "input": ""}
+    kept, rejected = select_instructions([*planted, honest], [], [], filters, len(planted) + 1)
+    assert kept == [honest]
+    assert {row["reason"] for row in rejected} == {"blacklist"}
+
+
+def test_no_pair_on_a_seen_subject_has_a_clean_task_or_a_run_of_it(world):
+    rng = random.Random(7)
+    drawn = [demo_world.draw_task(world, rng, held_out=held_out) for held_out in (True, False) for _ in range(3000)]
+    pairs = [
+        {
+            "id": str(number),
+            "instruction": task.instruction,
+            "input": task.input,
+            "response": demo_texts.write_response(world, rng, task, right=True, in_format=True),
+        }
+        for number, task in enumerate(drawn)
+    ]
+    clean, others = (
+        [{"id": str(row["key"]), "text": row["prompt"]} for row in read_jsonl(DEMO / "tasks" / name)]
+        for name in ("demo_ifeval_clean.jsonl", "demo_ifeval.jsonl")
+    )
+    training_set = contamination.TrainingSet(pairs)
+    assert contamination.check_benchmark(training_set, others)["either"] > 50
+    assert contamination.check_benchmark(training_set, clean)["either"] == 0
+    planted = contamination.TrainingSet([*pairs, pairs[0] | {"id": "planted", "instruction": clean[0]["text"]}])
+    assert [hit["item"] for hit in contamination.check_benchmark(planted, clean)["hits"]] == ["0"]
 
 
 def test_choice_questions_have_one_right_choice(world):
