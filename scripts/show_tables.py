@@ -6,6 +6,7 @@ from pathlib import Path
 
 from isheep import program
 from isheep.records import InputError
+from isheep.report_page import PAGE
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -21,6 +22,10 @@ def main(arguments: argparse.Namespace) -> None:
     print(f"Checkpoints:   {arguments.results}/<model>/seed<s>/<recipe>/iter<t>/")
     print("               training_set.jsonl, ledger.jsonl, weights/, benchmarks/, logs/, and what it wrote itself:")
     print("               instructions/, responses/, pairs/, assessment/")
+    print(
+        f"\nReport:        {arguments.results}/{PAGE}, which opens in a browser: tables, figures, and every item behind"
+    )
+    print("               them, what became of the data, costs")
 
 
 parser = argparse.ArgumentParser(description=__doc__)

@@ -7,6 +7,7 @@ import yaml
 
 from isheep.config import Config
 from isheep.records import publish
+from isheep.report_page import PAGE
 
 CONFIGURATION = "configuration.yaml"
 HEADING = """\
@@ -35,5 +36,6 @@ def say_where_results_are(folder: str | Path) -> None:
         print(
             f"Every score: {scores}, and with all that it was made from in "
             f"{folder}/<model>/seed<s>/<checkpoint>/benchmarks/<benchmark>/result.json. "
-            f"Tables: {folder}/tables. Configuration: {folder}/{CONFIGURATION}."
+            f"Tables: {folder}/tables. Configuration: {folder}/{CONFIGURATION}. "
+            f"Report, in a browser: {folder}/{PAGE}."
         )
