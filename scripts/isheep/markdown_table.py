@@ -9,7 +9,7 @@ from isheep.table_text import Line, Sheet
 
 CELL_BORDER = re.compile(r"(?<!\\)(?:\\\\)*\|")
 CHARACTERS = {"&lt;": "<", "&amp;": "&"}
-WRITTEN = re.compile(rf"\\([^\w\s])|{'|'.join(CHARACTERS)}")
+WRITTEN = re.compile(rf"\\([^\w\s]|_)|{'|'.join(CHARACTERS)}")
 """How a character is written that Markdown or HTML would read as a mark."""
 
 
