@@ -22,10 +22,8 @@ def main(arguments: argparse.Namespace) -> None:
     print(f"Checkpoints:   {arguments.results}/<model>/seed<s>/<recipe>/iter<t>/")
     print("               training_set.jsonl, ledger.jsonl, weights/, benchmarks/, logs/, and what it wrote itself:")
     print("               instructions/, responses/, pairs/, assessment/")
-    print(
-        f"\nReport:        {arguments.results}/{PAGE}, which opens in a browser: tables, figures, and every item behind"
-    )
-    print("               them, what became of the data, costs")
+    if (arguments.results / PAGE).exists():
+        print(f"\nOpen in a browser: {arguments.results / PAGE}, with every table, figure, score and item")
 
 
 parser = argparse.ArgumentParser(description=__doc__)

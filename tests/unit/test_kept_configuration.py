@@ -41,4 +41,8 @@ def test_a_run_ends_by_saying_where_the_scores_are(tmp_path, capsys):
     say_where_results_are(tmp_path)
     said = capsys.readouterr().out
     assert f"Every score: {tmp_path}/tables/scores.csv" in said
-    assert said.endswith(f"Report, in a browser: {tmp_path}/report/index.html.\n")
+    assert "Report" not in said
+    Path(tmp_path, "report").mkdir()
+    Path(tmp_path, "report/index.html").touch()
+    say_where_results_are(tmp_path)
+    assert capsys.readouterr().out.endswith(f"Report, in a browser: {tmp_path}/report/index.html.\n")
