@@ -20,6 +20,7 @@ from isheep.report_data import (
     ShownFigure,
     ShownIteration,
     cell_content,
+    check_scores,
     claims_content,
     figure_content,
     homes_of,
@@ -47,6 +48,7 @@ def main(arguments: argparse.Namespace) -> None:
     metrics = [main_metric(benchmark, scores) for benchmark in benchmarks]
     places = [(Path(path), where) for path, where in grid.records()]
     records = [read_result(path) for path, _ in places]
+    check_scores(scores, places, records)
     results = Path(grid.results)
     with publish(arguments.report) as folder:
         (folder / "items").mkdir(parents=True)

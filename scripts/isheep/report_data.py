@@ -4,6 +4,7 @@ import base64
 import csv
 import hashlib
 import heapq
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -117,6 +118,24 @@ def cell_content(scores: pandas.DataFrame, row: Row, benchmark: ShownBenchmark, 
         "spread": "" if pandas.isna(deviation) else f"± {deviation:.2f}",
         "missing": int(cell.n.sum() - cell.n_valid.sum()),
     }
+
+
+def check_scores(
+    scores: pandas.DataFrame, places: Iterable[tuple[Path, Mapping]], records: Iterable[ResultRecord]
+) -> None:
+    """Raise InputError, naming the first, for a result record whose scores are not those that were collected of it."""
+    keys = ["model", "seed", "checkpoint", "benchmark"]
+    collected = {key: dict(zip(rows.metric, rows.value, strict=True)) for key, rows in scores.groupby(keys)}
+    for (path, where), record in zip(places, records, strict=True):
+        found = collected.get(tuple(where[key] for key in keys), {})
+        for score in record.scores:
+            value = found.get(score.metric)
+            lacking = value is None or math.isnan(value)
+            # The last bit of a number may change on its way through a csv file.
+            if lacking != (score.value is None) or not (lacking or math.isclose(value, score.value, rel_tol=1e-12)):
+                raise InputError(
+                    f"{path}: its {score.metric} is {score.value}, but {value} was collected; collect the scores again."
+                )
 
 
 def main_metric(benchmark: ShownBenchmark, scores: pandas.DataFrame) -> str:

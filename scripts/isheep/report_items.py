@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Literal
 
 from isheep.item_values import MetricValues, read_item_values
-from isheep.mt_bench import load_answers, load_questions
+from isheep.mt_bench import load_answers, load_questions, metric_groups
 from isheep.programs import read_problems
 from isheep.reading import iterate_rows
 from isheep.records import InputError
@@ -121,7 +121,7 @@ def _alpaca_eval(folder: Path, _: ShownBenchmark, metric: str | None, values: Me
 
 
 def _mt_bench(folder: Path, benchmark: ShownBenchmark, metric: str | None, _: MetricValues) -> Iterator[ShownItem]:
-    """An item is a turn; its value is its rating."""
+    """An item is a turn that the metric is a mean of; its value is its rating."""
     questions = {question.id: question for question in load_questions(benchmark.questions)}
     answers = load_answers(
         folder.with_name(benchmark.answers_of or benchmark.name) / "answers.jsonl", list(questions.values())
@@ -130,8 +130,10 @@ def _mt_bench(folder: Path, benchmark: ShownBenchmark, metric: str | None, _: Me
         (row["question_id"], row["turn"]): row.get("judgment")
         for row in iterate_rows(folder / "judgments.jsonl", "question_id", "turn")
     }
-    rating = "expected_score" if metric == "expected_average" else "score"
-    for row in iterate_rows(folder / "items.jsonl", "id", "turn", "category", "metrics"):
+    items = iterate_rows(folder / "items.jsonl", "id", "turn", "category", "metrics")
+    rated = [{key: row[key] for key in ("id", "turn", "category")} | row["metrics"] for row in items]
+    shown, rating = metric_groups(rated).get(metric, (rated, "score"))
+    for row in shown:
         key = row["id"], row["turn"]
         if row["id"] not in questions or key not in judgments:
             raise InputError(
@@ -145,7 +147,7 @@ def _mt_bench(folder: Path, benchmark: ShownBenchmark, metric: str | None, _: Me
             reference="",
             answer=shortened(answers[row["id"]].turns[row["turn"] - 1]),
             judgment=shortened(_text(judgments[key])),
-            value=row["metrics"].get(rating),
+            value=row.get(rating),
         )
 
 

@@ -53,10 +53,16 @@ const signed = (number) => (number >= 0 ? "+" : "−") + Math.abs(number).toFixe
 /* Overview: claims, tables, figures */
 
 function drawOverview(view) {
-  const count = (what) => new Set(data.records.map(what)).size;
-  view.append(text("p", `${plural(count((one) => JSON.stringify([one.model, one.checkpoint])), "checkpoint")} in ` +
-    `${plural(data.benchmarks.length, "benchmark")}, ${plural(count((one) => one.seed), "seed")}. ` +
-    "Scores opens every item; Data, what became of the pairs.", "quiet"));
+  const count = (rows, what) => new Set(rows.map(what)).size;
+  const [published, own] = [true, false].map((is) => data.records.filter((one) => (one.checkpoint === "published") === is));
+  const measured = [
+    own.length ? plural(count(own, (one) => JSON.stringify([one.model, one.checkpoint])), "checkpoint") : null,
+    published.length ? plural(count(published, (one) => one.model), "baseline") : null,
+  ].filter(Boolean).join(" and ");
+  const seeds = own.length ? `, ${plural(count(own, (one) => one.seed), "seed")}` : "";
+  const where = data.iterations.length ? "Scores opens their items, Data what became of the pairs." : "Scores opens their items.";
+  view.append(text("p", `${measured || "Nothing measured"} in ${plural(data.benchmarks.length, "benchmark")}${seeds}. ${where}`,
+    "quiet"));
   if (data.claims.length) view.append(...claims());
   if (data.tables.length) view.append(text("h2", "Tables"));
   for (const shown of data.tables) view.append(...declaredTable(shown));
@@ -203,7 +209,7 @@ function joined({ shared, own, rest, others, record, benchmark }) {
   return own.map((row, place) => {
     const [key, prompt, reference, answer, judgment, value] = row;
     const item = { place, name: shared.names[key], prompt: shared.texts[prompt], reference: shared.texts[reference],
-      answers: [{ name: "this checkpoint", answer, judgment, value }] };
+      answers: [{ name: record.checkpoint === "published" ? "published" : "this checkpoint", answer, judgment, value }] };
     for (const [number, other] of others.entries()) {
       const found = before[number].get(key);
       if (found) item.answers.push({ name: other.name, answer: found[3], judgment: found[4], value: found[5], other: number });
@@ -290,7 +296,7 @@ function drawItems(view, opened) {
       where.textContent = `page ${whole(state.page + 1)} of ${whole(last + 1)}`;
       controls.hidden = last === 0;
     }
-    list.replaceChildren(...page.map((item) => card(item, state.against)));
+    list.replaceChildren(...page.map((item) => card(item, benchmark)));
   }
 
   function drawFates(counts) {
@@ -358,7 +364,8 @@ function itemsHeading(record, number, benchmark) {
   return made;
 }
 
-function card(item, against) {
+function card(item, benchmark) {
+  const written = benchmark.kind === "programs" ? "text code" : "text";
   const heading = make("h3", {}, `Item ${item.name}`);
   if (item.fate !== "same") heading.append(text("span", item.fate, `badge ${FATES[item.fate]}`));
   const answers = item.answers.map((answer) => {
@@ -366,11 +373,11 @@ function card(item, against) {
     const label = make("p", { className: "label" }, answer.name);
     const kind = { right: "gain", wrong: "loss", missing: "gap" }[said] || "";
     if (said) label.append(text("span", said, `badge ${kind}`));
-    return make("div", { className: "answer" }, label, text("pre", answer.answer || "(empty)", "text"),
+    return make("div", { className: "answer" }, label, text("pre", answer.answer || "(empty)", written),
       answer.judgment ? text("div", answer.judgment, "judgment text") : null);
   });
   return make("article", { className: "item" }, heading,
-    text("p", "Prompt", "label"), text("pre", item.prompt, "text"),
+    text("p", "Prompt", "label"), text("pre", item.prompt, written),
     item.reference ? text("p", "Reference", "label") : null,
     item.reference ? text("pre", item.reference, "text") : null,
     make("div", { className: "answers" }, ...answers));
