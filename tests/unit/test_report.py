@@ -447,7 +447,14 @@ def browsed(results, tmp_path):
     """Run a coroutine with the report's page open; it may say nothing on its console."""
     if installed_browser() is None:
         pytest.skip("no Chromium on this machine (apt-get install chromium)")
-    folder = report(results, "main", name=EVIL)
+    rows = [
+        [EVIL, "relative", "78.2", "80.04", ""],
+        ["More.", "absolute", "1.5", "0.5", ""],
+        ["x", "absolute", "2", "", EVIL],
+    ]
+    with open(results / "tables/claims.csv", "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["claim", "kind", "printed", "ours", "missing"], *rows])
+    folder = report(results, "main", "claims", name=EVIL)
 
     async def in_browser(look) -> list[str]:
         async with opened((folder / "index.html").absolute().as_uri(), tmp_path / "profile") as page:
@@ -486,6 +493,23 @@ def test_items_that_were_won_and_lost_come_first(browsed):
         select = "document.querySelectorAll('#view-items select')[1]"
         await page.value(f"{select}.value = '1'; {select}.dispatchEvent(new Event('change'))")
         assert await page.value(FATES) == ["all 6", "won 2", "lost 1", "missing 1"]
+
+    browsed(look)
+
+
+def test_claims_stand_first_with_whether_they_are_met(browsed):
+    async def look(page: Page) -> None:
+        assert await page.value("document.querySelector('#view-overview h2').textContent") == "Claims"
+        rows = "[...document.querySelector('#view-overview table').rows]"
+        shown = await page.value(
+            f"{rows}.slice(1).map((row) => [...row.cells].slice(-3).map((cell) => cell.textContent))"
+        )
+        assert shown == [
+            ["+78.2 %", "+80.0 %", "met"],
+            ["+1.5", "+0.5", "same direction, smaller"],
+            ["+2", "–", f"missingwe lack {EVIL}"],
+        ]
+        assert await page.value(f"{rows}[1].cells[0].textContent") == EVIL
 
     browsed(look)
 
