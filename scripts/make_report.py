@@ -32,7 +32,7 @@ from isheep.report_data import (
     table_content,
 )
 from isheep.report_items import ShownBenchmark, ShownItem, read_shown_items
-from isheep.report_page import items_script, page
+from isheep.report_page import data_script, page
 from isheep.results import read_result
 from isheep.tables import Row
 
@@ -59,7 +59,6 @@ def main(arguments: argparse.Namespace) -> None:
             "tables": [table_content(path) for path in arguments.tables if path.stem != CLAIMS],
             "figures": [figure_content(figure) for figure in figures],
             "costs": judging_costs(records),
-            "times": stage_times(results, homes_of(results, rows, grid.seeds, PUBLISHED)),
             "versions": package_versions(records),
             "configuration": configuration_text(arguments.configuration),
             "benchmarks": [
@@ -71,6 +70,9 @@ def main(arguments: argparse.Namespace) -> None:
             "iterations": [iteration_content(results, shown, seed) for shown in iterations for seed in grid.seeds],
         }
         (folder / "index.html").write_text(page(arguments.name, content, arguments.page), encoding="utf-8")
+        # Apart, as all else is the same in every run.
+        times = stage_times(results, homes_of(results, rows, grid.seeds, PUBLISHED))
+        (folder / "times.js").write_text(data_script("times", times), encoding="utf-8")
     print(f"{arguments.report}/index.html: {len(places)} result records, {len(arguments.tables)} tables")
 
 
@@ -90,11 +92,11 @@ def write_items(
                 continue
             metric, items = read_shown_items(path, settings, main)
             rows = [item_row(item, texts, names) for item in items]
-            (folder / f"{number}.js").write_text(items_script(number, rows), encoding="utf-8")
+            (folder / f"{number}.js").write_text(data_script(number, rows), encoding="utf-8")
             shown[number] = {"benchmark": benchmark, "seed": where["seed"], "metric": metric, "items": len(rows)}
         shared = {"texts": list(texts), "names": [name for _, name in names.values()]}
         number = len(places) + benchmark
-        (folder / f"{number}.js").write_text(items_script(number, shared), encoding="utf-8")
+        (folder / f"{number}.js").write_text(data_script(number, shared), encoding="utf-8")
     return shown
 
 

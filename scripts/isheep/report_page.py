@@ -1,7 +1,7 @@
 """The report's page and the files that it loads: how data that nobody vouches for is written, so that none of it runs.
 
 Texts of models are data to the page: they stand in JSON, and its script puts them in as texts, never as markup. The
-page's policy lets nothing run but its own script, known by its checksum, and the files of items that this one asks for.
+page's policy lets nothing run but its own script, known by its checksum, and the files of data that this one asks for.
 """
 
 import base64
@@ -53,7 +53,7 @@ def page(title: str, content: object, parts: Iterable[Path]) -> str:
 def policy(style: str, script: str) -> str:
     """Return the content security policy of a page with this style and script, and no others.
 
-    `strict-dynamic` lets this script, and nothing else, load the files of items. Images are figures that the page
+    `strict-dynamic` lets this script, and nothing else, load the files of data. Images are figures that the page
     holds itself. No text can become markup or an address of a script by mistake: browsers that know trusted types
     refuse it.
     """
@@ -65,14 +65,14 @@ def policy(style: str, script: str) -> str:
         "base-uri": "'none'",
         "form-action": "'none'",
         "require-trusted-types-for": "'script'",
-        "trusted-types": "items",
+        "trusted-types": "data-files",
     }
     return "; ".join(f"{name} {value}" for name, value in rules.items())
 
 
-def items_script(number: int, content: object) -> str:
-    """Return the script that hands the page the content of the file `items/<number>.js`."""
-    return f"receiveItems({number}, {as_json(content)});\n"
+def data_script(name: int | str, content: object) -> str:
+    """Return the script that hands the page the content of a file of data: `items/<number>.js`, or `times.js`."""
+    return f"receive({as_json(name)}, {as_json(content)});\n"
 
 
 def _checksum(text: str) -> str:

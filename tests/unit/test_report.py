@@ -197,8 +197,11 @@ def content_of(folder: Path) -> dict:
 
 
 def content_of_items(folder: Path, number: int):
-    text = (folder / f"items/{number}.js").read_text(encoding="utf-8")
-    return json.loads(re.fullmatch(rf"receiveItems\({number}, (.*)\);\n", text, re.DOTALL)[1])
+    return content_of_file(folder / f"items/{number}.js", str(number))
+
+
+def content_of_file(file: Path, name: str):
+    return json.loads(re.fullmatch(rf"receive\({name}, (.*)\);\n", file.read_text(encoding="utf-8"), re.DOTALL)[1])
 
 
 def test_tables_are_those_of_the_files_number_by_number(results):
@@ -242,11 +245,21 @@ def test_each_item_stands_beside_that_of_the_iteration_before_and_of_the_base(re
 
 
 def test_costs_and_times_are_added_up(results):
-    shown = content_of(report(results))
+    folder = report(results)
+    shown = content_of(folder)
     usage = {"requests": 9, "prompt_tokens": 120, "completion_tokens": 15, "amounts": ["0.75 USD"]}
     assert shown["costs"] == [{"benchmark": "talk"} | usage]
-    assert shown["times"] == [{"stage": "benchmarks", "jobs": 3, "seconds": 4.5}]
+    assert content_of_file(folder / "times.js", '"times"') == [{"stage": "benchmarks", "jobs": 3, "seconds": 4.5}]
     assert shown["versions"] == [{"package": "lm_eval", "versions": ["0.4"]}]
+
+
+def test_all_but_times_is_the_same_in_every_run(results):
+    first = {file.relative_to(results): file.read_bytes() for file in report(results, "main").rglob("*.*")}
+    for file in results.rglob("*.benchmark.tsv"):
+        file.write_text("s\th:m:s\n2.5\t0:00:02\n")
+    second = {file.relative_to(results): file.read_bytes() for file in report(results, "main").rglob("*.*")}
+    assert first.keys() == second.keys()
+    assert [str(file) for file in first if first[file] != second[file]] == ["report/times.js"]
 
 
 def test_examples_show_what_became_of_pairs_and_candidates(results):
@@ -534,7 +547,7 @@ def test_nothing_that_was_planted_runs_or_leads_anywhere(browsed):
             await page.value(f"location.hash = '{part}'")
             await page.until(f"!document.getElementById('view-{part}').hidden")
             await page.value("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-        await page.until("document.querySelector('.code')")
+        await page.until("document.querySelector('.code') && document.querySelector('#view-run tr.group')")
         await open_items(page, 1, 0)
         assert (
             await page.value("document.querySelectorAll('main script, main style, main [onerror], iframe').length") == 0
@@ -548,7 +561,7 @@ def test_nothing_that_was_planted_runs_or_leads_anywhere(browsed):
         )
 
     asked = browsed(look)
-    assert all(re.search(r"^data:|/report/(index\.html|items/\d+\.js)(#.*)?$", address) for address in asked)
+    assert all(re.search(r"^data:|/report/(index\.html|items/\d+\.js|times\.js)(#.*)?$", address) for address in asked)
 
 
 def test_the_keyboard_opens_items_and_nothing_is_wider_than_a_narrow_screen(browsed):
@@ -576,7 +589,7 @@ def test_an_inline_script_or_a_text_as_markup_is_refused_by_the_page(browsed):
         assert await page.value(
             "(() => { try { document.body.innerHTML = '<b>x</b>'; return false; } catch { return true; } })()"
         )
-        assert await page.value("typeof receiveItems") == "function"
+        assert await page.value("typeof receive") == "function"
         page.said.clear()  # what was refused just now
 
     browsed(look)

@@ -151,37 +151,40 @@ function scoreCell(cell, base, row, place) {
   return button;
 }
 
-/* Items of one result record */
+/* Files of data beside the page */
 
-const files = new Map(); // number of a file → what is waited for
-const waiting = new Map(); // number of a file → who is told
+const files = new Map(); // name of a file → what is waited for
+const waiting = new Map(); // name of a file → who is told
 
-// Each file of items calls this with its number and content.
-function receiveItems(number, content) {
-  waiting.get(number)?.(content);
+// Each file of data calls this with its name and content.
+function receive(name, content) {
+  waiting.get(name)?.(content);
 }
-window.receiveItems = receiveItems;
+window.receive = receive;
 
-const itemAddresses = window.trustedTypes?.createPolicy("items", {
+const addresses = window.trustedTypes?.createPolicy("data-files", {
   createScriptURL(address) {
-    if (!/^items\/\d+\.js$/.test(address)) throw new TypeError("This is no file of items.");
+    if (!/^(items\/\d+|times)\.js$/.test(address)) throw new TypeError("This is no file of data.");
     return address;
   },
 });
 
-function load(number) {
-  if (!files.has(number)) {
-    files.set(number, new Promise((resolve, reject) => {
-      waiting.set(number, resolve);
-      const address = `items/${Number(number)}.js`;
+// name: the number of a file of items, or "times".
+function load(name) {
+  if (!files.has(name)) {
+    files.set(name, new Promise((resolve, reject) => {
+      waiting.set(name, resolve);
+      const address = name === "times" ? "times.js" : `items/${Number(name)}.js`;
       const script = document.createElement("script");
-      script.src = itemAddresses ? itemAddresses.createScriptURL(address) : address;
-      script.onerror = () => { files.delete(number); reject(new Error(`${address} does not lie beside this page.`)); };
+      script.src = addresses ? addresses.createScriptURL(address) : address;
+      script.onerror = () => { files.delete(name); reject(new Error(`${address} does not lie beside this page.`)); };
       document.head.append(script);
     }));
   }
-  return files.get(number);
+  return files.get(name);
 }
+
+/* Items of one result record */
 
 async function openItems(view, number) {
   const record = data.records[number];
@@ -502,13 +505,10 @@ function drawRun(view) {
     const headings = ["judged in", "requests", "tokens read", "tokens written", "price"];
     view.append(table({ headings, caption: "What judges took, as the result records have it" }, rows));
   } else view.append(text("p", "No judge was asked."));
-  if (data.times.length) {
-    const rows = data.times.map((time) => [time.stage, whole(time.jobs), duration(time.seconds)]);
-    const all = data.times.reduce((sum, time) => ({ jobs: sum.jobs + time.jobs, seconds: sum.seconds + time.seconds }));
-    rows.push(tableRow(["all", whole(all.jobs), duration(all.seconds)], 1, "group"));
-    view.append(table({ headings: ["stage", "jobs", "time"],
-      caption: "Time of the jobs that made these results, added up; jobs may have run side by side" }, rows));
-  }
+  const times = make("div", {});
+  view.append(times);
+  load("times").then((found) => { times.append(...stageTimes(found)); },
+    (error) => { times.append(text("p", error.message, "notice")); });
   view.append(text("h2", "Versions"));
   view.append(data.versions.length
     ? table({ headings: ["package", "version"], names: 2, label: "Versions" },
@@ -518,6 +518,15 @@ function drawRun(view) {
   view.append(data.configuration === null
     ? text("p", "No configuration is kept beside these results.")
     : folded("With every default", () => text("pre", data.configuration, "text code")));
+}
+
+function stageTimes(times) {
+  if (!times.length) return [];
+  const rows = times.map((time) => [time.stage, whole(time.jobs), duration(time.seconds)]);
+  const [jobs, seconds] = ["jobs", "seconds"].map((key) => times.reduce((sum, time) => sum + time[key], 0));
+  rows.push(tableRow(["all", whole(jobs), duration(seconds)], 1, "group"));
+  return [table({ headings: ["stage", "jobs", "time"],
+    caption: "Time of the jobs that made these results, added up; jobs may have run side by side" }, rows)];
 }
 
 function duration(seconds) {
