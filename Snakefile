@@ -79,6 +79,7 @@ include: "rules/report_inputs.smk"
 include: "rules/data.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
+include: "rules/report.smk"
 
 
 # Too light for a queue: seconds each, and no model.
@@ -86,6 +87,7 @@ localrules:
     all,
     tables,
     figures,
+    report,
     demo_model_shipped,
     select_instructions,
     filter_responses,
@@ -111,6 +113,7 @@ localrules:
     plot_curve,
     plot_share,
     plot_projection,
+    make_report,
 
 
 rule tables:
@@ -126,12 +129,19 @@ rule figures:
         drawn=expand(f"{RESULTS}/figures/{{figure}}.{{form}}", figure=CONFIG.figures, form=["svg", "pdf"]),
 
 
+rule report:
+    """The page in which all results are browsed."""
+    input:
+        page=rules.make_report.output.report,
+
+
 rule all:
-    """Everything that the configuration asks for: tables and figures, and all that they need."""
+    """Everything that the configuration asks for: tables, figures and report, and all that they need."""
     default_target: True
     input:
         rules.tables.input,
         rules.figures.input,
+        rules.report.input,
 
 
 if workflow.is_main_process:
@@ -160,5 +170,5 @@ onsuccess:
 
 onerror:
     failures.leave_out(explain_ended_jobs())
-    name_outdated(workflow, f"{RESULTS}/tables", f"{RESULTS}/figures")
+    name_outdated(workflow, f"{RESULTS}/tables", f"{RESULTS}/figures", RESULTS)
     remove_leftovers("results")

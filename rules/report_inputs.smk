@@ -1,4 +1,8 @@
-# What tables, figures and reports are made from. Input functions, no rules.
+# What tables, figures and the report are made from. Input functions, no rules.
+from types import SimpleNamespace
+
+from isheep.kept_configuration import CONFIGURATION
+from isheep.tables import TableSettings
 
 # Every result record of the experiment.
 GRID = MATRIX.grid(RESULTS, MATRIX.needed_by_all())
@@ -232,3 +236,74 @@ def test_item_flags(wildcards):
         "exclude": excluded_items(settings),
     }
     return f"{source} {as_flags(flags)}"
+
+
+# What the report's page is put together from, so that a change of it makes the report again.
+PAGE_FILES = [shipped(f"scripts/isheep/report/{name}") for name in ("page.html", "style.css", "report.js")]
+# The trained checkpoints, with those that wrote the pairs which each was chosen from.
+ITERATIONS = [
+    {
+        "model": model,
+        "recipe": recipe,
+        "iteration": iteration,
+        "sources": source_checkpoints(SimpleNamespace(model=model, recipe=recipe, iteration=iteration)),
+        "shards": len(MATRIX.shards(recipe)),
+    }
+    for model, checkpoint in MATRIX.trained()
+    for recipe, iteration in [recipe_and_iteration(checkpoint)]
+]
+
+
+def every_row():
+    """A row for each baseline, each base model, and each iteration of each recipe."""
+    return MATRIX.rows(TableSettings(caption="", columns=()))
+
+
+def benchmarks_shown():
+    """Each benchmark that measures anything, with the metric that stands first for it in the tables."""
+    columns = [column for table in CONFIG.tables.values() for column in table.columns if "{" not in column.metric]
+    first = {column.benchmark: column for column in reversed(columns)}
+    shown = []
+    for name in dict.fromkeys(what["benchmark"] for _, what in GRID.records()):
+        column, settings = first.get(name), CONFIG.benchmarks[name]
+        keys = {"mt_bench": ("questions", "answers_of"), "programs": ("problems", "format")}.get(settings.kind, ())
+        of_tables = {"metric": column.metric, "percent": column.percent} if column else {}
+        shown.append({"name": name, "kind": settings.kind, **of_tables} | {key: getattr(settings, key) for key in keys})
+    return shown
+
+
+def figures_shown():
+    return [
+        {"path": f"{RESULTS}/figures/{name}.svg", "caption": figure.caption} for name, figure in CONFIG.figures.items()
+    ]
+
+
+def answered_items(result, name):
+    """The items of a result record and, where these have no texts, the files with answers and judgments."""
+    folder, settings = Path(result).parent, CONFIG.benchmarks[name]
+    files = [folder / "items.jsonl"]
+    if settings.kind == "mt_bench":
+        files += [folder.with_name(settings.answers_of or name) / "answers.jsonl", folder / "judgments.jsonl"]
+    if settings.kind == "programs":
+        files.append(folder / "samples.jsonl")
+    return [str(file) for file in files]
+
+
+def read_with_items():
+    """The files that hold the questions of items without texts."""
+    keys = ("questions", "problems")
+    return list(dict.fromkeys(shown[key] for shown in benchmarks_shown() for key in keys if key in shown))
+
+
+def written_in(entry):
+    """What became of the data of one iteration, over all seeds: its account, ledger, instructions and pairs."""
+    files = []
+    for seed in CONFIG.experiment.seeds:
+        home = f"{RESULTS}/{entry['model']}/seed{seed}"
+        own = f"{home}/{entry['recipe']}/iter{entry['iteration']}"
+        files += [f"{own}/data.json", f"{own}/ledger.jsonl"]
+        for source in entry["sources"]:
+            for shard in range(entry["shards"]):
+                files += [f"{home}/{source}/instructions/shard{shard}.rejected.jsonl"]
+                files += [f"{home}/{source}/pairs/shard{shard}.jsonl"]
+    return files

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from isheep import program
 from isheep.records import InputError
+from isheep.report_page import PAGE
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -21,6 +22,8 @@ def main(arguments: argparse.Namespace) -> None:
     print(f"Checkpoints:   {arguments.results}/<model>/seed<s>/<recipe>/iter<t>/")
     print("               training_set.jsonl, ledger.jsonl, weights/, benchmarks/, logs/, and what it wrote itself:")
     print("               instructions/, responses/, pairs/, assessment/")
+    if (arguments.results / PAGE).exists():
+        print(f"\nOpen in a browser: {arguments.results / PAGE}, with every table, figure, score and item")
 
 
 parser = argparse.ArgumentParser(description=__doc__)

@@ -7,6 +7,7 @@ import yaml
 
 from isheep.config import Config
 from isheep.records import publish
+from isheep.report_page import PAGE
 
 CONFIGURATION = "configuration.yaml"
 HEADING = """\
@@ -30,10 +31,11 @@ def keep_configuration(config: Config, folder: str | Path) -> None:
 
 def say_where_results_are(folder: str | Path) -> None:
     """Say, after a run that has succeeded, where an experiment's scores are."""
-    scores = Path(folder, "tables", "scores.csv")
+    scores, page = Path(folder, "tables", "scores.csv"), Path(folder, PAGE)
     if scores.exists():
+        report = f" Report, in a browser: {page}." if page.exists() else ""
         print(
             f"Every score: {scores}, and with all that it was made from in "
             f"{folder}/<model>/seed<s>/<checkpoint>/benchmarks/<benchmark>/result.json. "
-            f"Tables: {folder}/tables. Configuration: {folder}/{CONFIGURATION}."
+            f"Tables: {folder}/tables. Configuration: {folder}/{CONFIGURATION}.{report}"
         )

@@ -18,12 +18,18 @@ SCORED = (ONE, TWO, LAST, LORA)
 
 @dataclass(frozen=True)
 class Change:
-    """Replace `old` by `new` in `file`; `jobs`: rule → outputs that must be made again, and no others."""
+    """Replace `old` by `new` in `file`; `jobs`: rule → outputs that must be made again, and no others.
+
+    Where there is any, the report is made again as well, and need not be named."""
 
     file: str
     old: str
     new: str
     jobs: dict[str, set[str]] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.jobs:
+            object.__setattr__(self, "jobs", self.jobs | {"make_report": {"report"}})
 
 
 def merged(*parts: dict[str, set[str]]) -> dict[str, set[str]]:
@@ -328,5 +334,14 @@ EXACT = {
             reports_on([TWO, LAST]),
             SHARE,
         ),
+    ),
+    "style of the report": Change(
+        "scripts/isheep/report/style.css",
+        "color-scheme: light dark",
+        "color-scheme: light",
+        {"make_report": {"report"}},
+    ),
+    "function of the report": Change(
+        "scripts/isheep/report_data.py", "EXAMPLES = 3", "EXAMPLES = 4", {"make_report": {"report"}}
     ),
 }

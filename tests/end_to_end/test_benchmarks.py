@@ -15,7 +15,7 @@ pytestmark = pytest.mark.end_to_end
 
 PAIRS, QUESTIONS = 8, 5
 RESULT = "results/chats/demo/seed1/base/benchmarks"
-TABLE = ("collect_scores", "collect_scores_of_table", "make_table")
+TABLE = ("collect_scores", "collect_scores_of_table", "make_table", "make_report")
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_one_more_benchmark_runs_that_one_alone(finished):
     assert jobs["measure"] == {"demo/seed1/base/benchmarks/choice/items.jsonl"} | {
         "demo/seed1/base/benchmarks/choice/result.json"
     }
-    assert set(jobs) == {"measure", "collect_scores"}, "no table shows it"
+    assert set(jobs) == {"measure", "collect_scores", "make_report"}, "no table shows it"
 
 
 def test_another_judge_prompt_answers_nothing_again(finished):

@@ -30,7 +30,7 @@ VALUES = {
 FILE = '-it\'s "q" $HOME `id` ü # &'
 """What a file may be called, and a folder."""
 RULE = re.compile(r"^(?:use )?rule (?:\w+ as )?(\w+)", flags=re.MULTILINE)
-WITHOUT_PROGRAM = {"all", "tables", "figures", "prefetch"}
+WITHOUT_PROGRAM = {"all", "tables", "figures", "report", "prefetch"}
 
 
 def configuration(value: str, named: str, file: str) -> dict:

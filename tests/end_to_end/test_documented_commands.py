@@ -67,6 +67,7 @@ PLANNED = {
     "snakemake --cores 2 --configfile config/mine.yaml config/suite.yaml": Planned(DRY, *LOOP),
     "snakemake tables --cores 2": Planned(DRY, *LOOP),
     "snakemake figures --cores 2": Planned(DRY, *LOOP),
+    "snakemake report --cores 2": Planned(DRY, *LOOP),
     "snakemake results/paper/tables/table_5.csv --cores all --resources gpu=8 --configfile config/paper.yaml": Planned(
         DRY, "tests/end_to_end/test_paper.py", "table_5"
     ),

@@ -134,9 +134,13 @@ class Disturbed:
         path.write_text(written)
 
     def files(self) -> dict[str, bytes]:
-        """Every result but logs, by its path."""
+        """Every result but logs and times, by its path."""
         folder = self.workspace.folder / "results/disturbed"
-        paths = [path for path in folder.rglob("*") if path.is_file() and "logs" not in path.parts]
+        paths = [
+            path
+            for path in folder.rglob("*")
+            if path.is_file() and "logs" not in path.parts and path.name != "times.js"
+        ]
         return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 

@@ -192,7 +192,7 @@ def test_another_seed_is_computed_beside_the_first(finished):
     with finished.changed(CONFIG, "seeds: [1]", "seeds: [1, 2]"):
         jobs = finished.jobs()
     outputs = {output for rule in jobs for output in jobs[rule]}
-    assert all(output.startswith(("demo/seed2/", "tables/", "figures/")) for output in outputs)
+    assert all(output.startswith(("demo/seed2/", "tables/", "figures/", "report")) for output in outputs)
     assert "plot_projection" not in jobs, "it shows the first seed"
     assert len(jobs["train_all_weights"]) == 5
 
@@ -201,7 +201,7 @@ def test_another_model_is_computed_beside_the_first(finished):
     with finished.changed(CONFIG, "models: [demo] ", "models: [demo, demo_judge] "):
         jobs = finished.jobs()
     outputs = {output for rule in jobs for output in jobs[rule]}
-    assert all(output.startswith(("demo_judge/", "tables/")) for output in outputs)
+    assert all(output.startswith(("demo_judge/", "tables/", "report")) for output in outputs)
     assert homes(jobs, "train_all_weights") == {"one_base/iter1", "one_base/iter2"} | {
         *("self_instruct/iter1", "all_last/iter2", "dense/iter1")
     }
@@ -217,7 +217,7 @@ def test_another_benchmark_measures_every_checkpoint_and_nothing_else(finished):
     # The training sets are searched for its test items too.
     assert set(jobs) == {
         *("list_test_items", "check_contamination", "collect_contamination", "make_contamination_table"),
-        *("collect_scores", "make_table"),
+        *("collect_scores", "make_table", "make_report"),
     }
 
 

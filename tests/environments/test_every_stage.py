@@ -45,7 +45,7 @@ NOT_RUN = {
     "take_programs": ("transformers", "write_programs"),
 }
 """Rules that need a network, published files or half an hour: their environments and programs."""
-TARGETS = {"all", "prefetch", "tables", "figures"}
+TARGETS = {"all", "prefetch", "tables", "figures", "report"}
 """Rules that only ask for others."""
 
 

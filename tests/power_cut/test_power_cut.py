@@ -67,12 +67,12 @@ class Run:
 
 
 def contents(workspace: Workspace) -> dict[str, str]:
-    """The checksum of every file below results, but for logs, which tell times."""
+    """The checksum of every file below results, but for logs and the report's times."""
     results = workspace.folder / "results"
     return {
         str(path.relative_to(workspace.folder)): file_sha256(path)
         for path in sorted(results.rglob("*"))
-        if path.is_file() and "logs" not in path.parts
+        if path.is_file() and "logs" not in path.parts and path.name != "times.js"
     }
 
 

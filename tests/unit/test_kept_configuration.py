@@ -39,4 +39,10 @@ def test_a_run_ends_by_saying_where_the_scores_are(tmp_path, capsys):
     Path(tmp_path, "tables").mkdir()
     Path(tmp_path, "tables/scores.csv").touch()
     say_where_results_are(tmp_path)
-    assert f"Every score: {tmp_path}/tables/scores.csv" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"Every score: {tmp_path}/tables/scores.csv" in said
+    assert "Report" not in said
+    Path(tmp_path, "report").mkdir()
+    Path(tmp_path, "report/index.html").touch()
+    say_where_results_are(tmp_path)
+    assert capsys.readouterr().out.endswith(f"Report, in a browser: {tmp_path}/report/index.html.\n")
