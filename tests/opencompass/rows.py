@@ -197,7 +197,8 @@ MBPP = [
 ]
 MBPP_ASKED = [row for row in MBPP if row["task_id"] > 10]
 MBPP_ANSWERS = [
-    [f" 'def f(x):\r\n  return x + {row['task_id']}' \n[DONE]", "def f(x): return 0", "", "def f(x)", "f = None\n[DONE]"]
+    [f"{begin}def f(x):\r\n  return x + {row['task_id']}{end}" for begin, end in (("", "\n[DONE]"), ("[BEGIN]\n '", "'\n[DONE]"), (" '", "' \n[DONE]"))]
+    + ["def f(x): return 0", "", "def f(x)", "f = None\n[DONE]"]
     for row in MBPP_ASKED
 ]
 

@@ -31,8 +31,8 @@ GENERATED = ("nq", "triviaqa", "squad2")
 COMPARED = [name for name in TASKS if name not in GENERATED]
 PROGRAMS = ("humaneval", "humaneval_plus", "mbpp")
 SEED = "a seed"
-TEXTS = ["Name a bird that lives in a forest.", "a", "Passage: Ice.\nQuestion: Is ice water?\nAnswer: Yes"]
-"""Texts whose perplexity a real model finds; one of a few tokens."""
+TEXTS = ["Name a bird that lives in a forest.", "a b", "Passage: Ice.\nQuestion: Is ice water?\nAnswer: Yes"]
+"""Texts whose perplexity a real model finds."""
 
 
 class Letters(LM):

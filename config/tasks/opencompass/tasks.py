@@ -9,11 +9,30 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
 SAID_BY_USER, SAID_BY_ASSISTANT = "user", "assistant"
+LINE_END = {"content": "\n"}
+"""What stands behind a worked example, on a line of its own, and once more behind the last."""
 
 
 def lines_of(turns: list[dict]) -> str:
     """The text that a base model reads: each turn that says something on a line of its own, without who says it."""
     return "\n".join(turn["content"] for turn in turns if turn["content"])
+
+
+def chat_text(chat, dialogues: list[list[dict]]) -> str:
+    """The text of a chat, with a line's end behind each worked example, and one more behind the last of them.
+
+    dialogues: the system's turns, the worked examples, and the last question with its answer. A template is taken to
+    add each turn behind the ones before it.
+    """
+    turns, places = [], []
+    for dialogue in dialogues:
+        turns += dialogue
+        places.append(len(chat(turns, add_generation_prompt=False, ends_turn=True)) if turns else 0)
+    text = chat(turns, add_generation_prompt=False, ends_turn=True)
+    ends = places[1:-1]
+    for place in reversed(ends + ends[-1:]):
+        text = f"{text[:place]}\n{text[place:]}"
+    return text
 
 
 def said(question: str, answer: str | None = None) -> list[dict]:
@@ -40,28 +59,29 @@ class Dialogue(ConfigurableTask):
         """The worked examples that are shown before a document."""
         return list(self.sampler.df)[:count] if count else []
 
-    def fewshot_context(self, doc: dict, num_fewshot: int, system_instruction: str | None = None, **_) -> list[dict]:
-        """The turns before the last question; `construct_requests` makes the texts of them."""
+    def fewshot_context(self, doc: dict, num_fewshot: int, system_instruction: str | None = None, **_) -> list[list]:
+        """The dialogues before the last question: the system's turn, if there is one, and the worked examples;
+        `construct_requests` makes the texts of them."""
         shots = self.shots(doc, num_fewshot)
-        turns = [said(self.doc_to_text(shot), self.doc_to_choice(shot)[self.doc_to_target(shot)]) for shot in shots]
-        return [*system_turn(system_instruction), *(turn for pair in turns for turn in pair)]
+        examples = [said(self.doc_to_text(shot), self.doc_to_choice(shot)[self.doc_to_target(shot)]) for shot in shots]
+        return [system_turn(system_instruction), *examples]
 
-    def construct_requests(self, doc: dict, ctx: list[dict], **settings) -> list[Instance]:
+    def construct_requests(self, doc: dict, ctx: list[list], **settings) -> list[Instance]:
         """One request for each choice, of the whole text."""
-        chat = settings.pop("chat_template") if settings.pop("apply_chat_template") else None
-        settings.pop("chat_template", None)
+        chat, is_chat = settings.pop("chat_template"), settings.pop("apply_chat_template")
         return [
             Instance("mean_loglikelihood", doc=doc, arguments=(text,), idx=number, **settings)
-            for number, text in enumerate(self.texts(doc, ctx, chat))
+            for number, text in enumerate(self.texts(doc, *ctx, chat=chat if is_chat else None))
         ]
 
-    def texts(self, doc: dict, before: list[dict], chat) -> list[str]:
+    def texts(self, doc: dict, system: list[dict], *examples: list[dict], chat) -> list[str]:
         """The text of each choice. chat: makes a text of turns; None for a base model."""
         dialogues = [self.dialogue(doc, choice) for choice in self.doc_to_choice(doc)]
         if chat is None:
-            spoken = [turn for turn in before if turn["role"] != "system"]
-            return [lines_of([*spoken, *dialogue]) for dialogue in dialogues]
-        return [chat([*before, *dialogue], add_generation_prompt=False, ends_turn=True) for dialogue in dialogues]
+            shown = [turn for example in examples for turn in [*example, LINE_END]]
+            shown += [LINE_END] if examples else []
+            return [lines_of([*shown, *dialogue]) for dialogue in dialogues]
+        return [chat_text(chat, [[*system], *examples, dialogue]) for dialogue in dialogues]
 
     def dialogue(self, doc: dict, choice: str) -> list[dict]:
         """The last question, and a choice as its answer."""
@@ -83,15 +103,11 @@ class Statement(Dialogue):
 class Text(Dialogue):
     """A text without turns: also a checkpoint with a chat template reads it as it is."""
 
-    def texts(self, doc: dict, before: list[dict], chat) -> list[str]:
+    def texts(self, doc: dict, system: list[dict], *examples: list[dict], chat) -> list[str]:
         """Description, worked examples and question, each behind the one before, and a choice."""
-        shots = "".join(
-            f"{turn['content']}{self.config.fewshot_delimiter if turn['role'] == SAID_BY_ASSISTANT else ''}"
-            for turn in before
-            if turn["role"] != "system"
-        )
-        head = f"{self.resolve_field(doc, self.config.description) or ''}{shots}{self.doc_to_text(doc)}"
-        return [f"{head}{choice}" for choice in self.doc_to_choice(doc)]
+        shown = [f"{asked['content']}{given['content']}{self.config.fewshot_delimiter}" for asked, given in examples]
+        head = [self.resolve_field(doc, self.config.description) or "", *shown, self.doc_to_text(doc)]
+        return ["".join([*head, choice]) for choice in self.doc_to_choice(doc)]
 
 
 class Subjects(Text):
