@@ -37,8 +37,8 @@ NOTES = {
         "is run, and a problem's test_setup_code before its tests."
     ),
     ("humaneval", "opencompass"): (
-        "HumanEval as OpenCompass asks it (humaneval_gen_8e312c) and takes a program from the answer, which is run behind "
-        "the prompt."
+        "HumanEval as OpenCompass asks it (humaneval_gen_8e312c) and takes a program from the answer, which is run "
+        "behind the prompt."
     ),
     ("mbpp", "opencompass"): (
         "MBPP as OpenCompass asks it (mbpp_gen_830460) and takes a program from the answer, which is run with the "

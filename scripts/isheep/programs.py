@@ -45,8 +45,8 @@ class ProgramsSettings(Settings):
     """`humaneval` (HumanEval and HumanEval+: task_id, prompt, entry_point, test) or `mbpp` (MBPP and its sanitized
     part: task_id, text or prompt, code, test_list)."""
     protocol: Protocol = "lm_eval"
-    """Whose prompts, worked examples, stop texts and lengths, and how a program is taken from an answer: `lm_eval`'s, or
-    `opencompass`'s, of which config/tasks/opencompass/README.md has the versions."""
+    """Whose prompts, worked examples, stop texts and lengths, and how a program is taken from an answer: `lm_eval`'s,
+    or `opencompass`'s, of which config/tasks/opencompass/README.md has the versions."""
     problems: str
     """File of problems as published: .jsonl, .jsonl.gz, or .json with one list."""
     ids: tuple[int, int] | None = None
@@ -78,6 +78,9 @@ class ProgramsSettings(Settings):
     """File of a container image with python3, for apptainer where there is no bubblewrap; null needs bubblewrap."""
     note: str | None = None
     """A sentence that the tables show below them, such as how the protocol differs from the paper's."""
+    not_comparable: str | None = None
+    """Why its scores cannot be compared with the paper's, as a sentence: tables mark the printed ones, show no
+    difference and give this reason below. null: they can."""
 
     @model_validator(mode="after")
     def _keys_agree(self) -> "ProgramsSettings":

@@ -2,7 +2,7 @@
 
 Source: github.com/open-compass/opencompass, commit 81d0e4d793103e7d607669002985f1278c261cfb (23 April 2024):
 configs/datasets/humaneval/humaneval_gen_8e312c.py, humaneval_plus/humaneval_plus_gen_8e312c.py and
-mbpp/mbpp_gen_830460.py; `humaneval_postprocess_v2` of opencompass/datasets/humaneval.py, and `MBPPEvaluator` of mbpp.py.
+mbpp/mbpp_gen_830460.py; in opencompass/datasets `humaneval_postprocess_v2` of humaneval.py, `MBPPEvaluator` of mbpp.py.
 """
 
 import ast
@@ -22,8 +22,8 @@ MBPP_BEGIN = "[BEGIN]\n"
 
 MBPP_SHOTS = (
     (
-        "You are an expert Python programmer, and here is your task: Write a function to find the similar elements from "
-        "the given two tuple lists. Your code should pass these tests:\n\n "
+        "You are an expert Python programmer, and here is your task: Write a function to find the similar elements "
+        "from the given two tuple lists. Your code should pass these tests:\n\n "
         "assert similar_elements((3, 4, 5, 6),(5, 7, 4, 10)) == (4, 5)\n"
         "assert similar_elements((1, 2, 3, 4),(5, 4, 3, 7)) == (3, 4) \n"
         "assert similar_elements((11, 12, 14, 13),(17, 15, 14, 13)) == (13, 14) \n",
@@ -39,8 +39,8 @@ MBPP_SHOTS = (
         "    return result' \n[DONE] \n\n ",
     ),
     (
-        "You are an expert Python programmer, and here is your task: Write a function to find the largest integers from "
-        "a given list of numbers using heap queue algorithm. Your code should pass these tests:\n\n "
+        "You are an expert Python programmer, and here is your task: Write a function to find the largest integers "
+        "from a given list of numbers using heap queue algorithm. Your code should pass these tests:\n\n "
         "assert heap_queue_largest( [25, 35, 22, 85, 14, 65, 75, 22, 58],3)==[85, 75, 65] \n"
         "assert heap_queue_largest( [25, 35, 22, 85, 14, 65, 75, 22, 58],2)==[85, 75] \n"
         "assert heap_queue_largest( [25, 35, 22, 85, 14, 65, 75, 22, 58],5)==[85, 75, 65, 58, 35] \n",

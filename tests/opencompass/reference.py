@@ -2,9 +2,10 @@
 
     python reference.py CONFIGURATIONS < question > answer
 
-CONFIGURATIONS: folder with opencompass/configs, as its package ships them since 0.3.0. The question, JSON: `folder` with
-the data sets in the form that its loaders read, `answers` to score by set, `perplexities` of texts (a seed), `model`, a
-folder with weights, and `texts` whose perplexity it shall find. The answer, JSON: see `main`.
+CONFIGURATIONS: folder with opencompass/configs, as its package ships them since 0.3.0. The question, JSON: `folder`
+with the data sets in the form that its loaders read, `subjects` of MMLU, `answers` to score by set, `programs` to take
+from answers, `perplexities` of texts (a seed), `model`, a folder with weights, and `model_texts` whose perplexity it
+shall find. The answer, JSON: see `main`.
 """
 
 import contextlib
@@ -39,14 +40,15 @@ without_contents("datasets")
 without_contents("models")
 openicl = without_contents("openicl")
 evaluators = without_contents("openicl.icl_evaluator")
-inferencers = without_contents("openicl.icl_inferencer")
+retrievers = without_contents("openicl.icl_retriever")
+without_contents("openicl.icl_inferencer")
 openicl.BaseEvaluator = evaluators.BaseEvaluator = load("openicl.icl_evaluator.icl_base_evaluator").BaseEvaluator
 openicl.DatasetReader = load("openicl.icl_dataset_reader").DatasetReader
-parsers, templates, retrievers = (
-    load(name) for name in ("models.base", "openicl.icl_prompt_template", "openicl.icl_retriever")
-)
+retrievers.BaseRetriever = load("openicl.icl_retriever.icl_base_retriever").BaseRetriever
+Zero = load("openicl.icl_retriever.icl_zero_retriever").ZeroRetriever
+FixK = load("openicl.icl_retriever.icl_fix_k_retriever").FixKRetriever
+parsers, templates = load("models.base"), load("openicl.icl_prompt_template")
 likelihood = load("openicl.icl_inferencer.icl_ppl_inferencer")
-postprocessors = load("utils.text_postprocessors")
 
 CHATML = {
     "round": [
@@ -139,7 +141,7 @@ def parts(entry: dict, data) -> tuple:
         if key in given
     }
     fixed = given["retriever"].get("fix_id_list")
-    return (retrievers.FixKRetriever(data, fixed) if fixed else retrievers.ZeroRetriever(data)), made
+    return (FixK(data, fixed) if fixed else Zero(data)), made
 
 
 def asked_by_likelihood(retriever, made: dict, seed: str, meta_template: dict | None) -> dict:
@@ -186,8 +188,6 @@ def programs(name: str, answers: list[str]) -> list[str]:
 
 def perplexities(folder: str, texts: list[str]) -> list[float]:
     """The perplexity of texts, by OpenCompass's own model on transformers."""
-    without_contents("models.huggingface")
-    del sys.modules["opencompass.models.huggingface"]
     model = load("models.huggingface").HuggingFaceCausalLM(
         path=folder, tokenizer_path=folder, max_seq_len=2048, model_kwargs={"torch_dtype": "torch.float"}
     )

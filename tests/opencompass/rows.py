@@ -26,8 +26,22 @@ PIQA = [
     {"goal": "Mend a sock.", "sol1": "burn it", "sol2": "sew it", "label": 1},
 ]
 SIQA = [
-    {"context": "Ann fell.", "question": "How is Ann?", "answerA": "hurt", "answerB": "tall", "answerC": "9", "label": "1"},
-    {"context": "Bo sang\nloudly.", "question": "Why?", "answerA": "sad", "answerB": "mute", "answerC": "glad", "label": "3"},
+    {
+        "context": "Ann fell.",
+        "question": "How is Ann?",
+        "answerA": "hurt",
+        "answerB": "tall",
+        "answerC": "9",
+        "label": "1",
+    },
+    {
+        "context": "Bo sang\nloudly.",
+        "question": "Why?",
+        "answerA": "sad",
+        "answerB": "mute",
+        "answerC": "glad",
+        "label": "3",
+    },
 ]
 GPQA = [
     {"Question": f"Which is number {number}?\n(look twice)", "Correct Answer": right, **wrong}
@@ -47,7 +61,13 @@ HELLASWAG = [
         "endings": ["sings [substeps] aloud.", " sleeps. [title] Wake up.", "bakes  it.", "leaves."],
         "label": "2",
     },
-    {"activity_label": "Rowing", "ctx_a": "A man rows.", "ctx_b": "", "endings": ["He", "She", "It", "We"], "label": "0"},
+    {
+        "activity_label": "Rowing",
+        "ctx_a": "A man rows.",
+        "ctx_b": "",
+        "endings": ["He", "She", "It", "We"],
+        "label": "0",
+    },
 ]
 WINOGRANDE = [
     {"sentence": "The cup broke since _ was thin.", "option1": "the cup", "option2": "the spoon", "answer": "1"},
@@ -63,7 +83,12 @@ def choices(*texts: str, labels: Sequence[str] = "ABCDE") -> dict:
 ARC = [
     {"id": "a", "question": "Which is a bird?", "choices": choices("owl", "cat", "fir", "ant"), "answerKey": "A"},
     {"id": "b", "question": "Five?", "choices": choices("1", "2", "3", "4", "5"), "answerKey": "E"},
-    {"id": "c", "question": "Which flies?", "choices": choices("elm", "bat", "cod", "ox", labels="1234"), "answerKey": "2"},
+    {
+        "id": "c",
+        "question": "Which flies?",
+        "choices": choices("elm", "bat", "cod", "ox", labels="1234"),
+        "answerKey": "2",
+    },
     {"id": "d", "question": "Three?", "choices": choices("3", "4", "5"), "answerKey": "A"},
 ]
 OPENBOOKQA = [
@@ -72,7 +97,12 @@ OPENBOOKQA = [
 ]
 FACTS = ["the sun is a star", "ice melts at 0 degrees"]
 COMMONSENSE_QA = [
-    {"id": str(number), "question": f"Where is thing {number}?", "choices": choices(*places), "answerKey": "ABCDE"[number % 5]}
+    {
+        "id": str(number),
+        "question": f"Where is thing {number}?",
+        "choices": choices(*places),
+        "answerKey": "ABCDE"[number % 5],
+    }
     for number, places in enumerate([["in a box", "at home", "on Mars", "here", "there"]] * 11)
 ]
 """The first 9 are the training split's, of which 8 are shown."""
@@ -99,7 +129,9 @@ TRIVIAQA = [
 def qa(question: str, answers: Sequence[str] = (), plausible: Sequence[str] | None = None) -> dict:
     """A question of SQuAD 2.0 as the published file has it."""
     given = [{"text": text, "answer_start": 0} for text in answers]
-    extra = {} if plausible is None else {"plausible_answers": [{"text": text, "answer_start": 0} for text in plausible]}
+    extra = (
+        {} if plausible is None else {"plausible_answers": [{"text": text, "answer_start": 0} for text in plausible]}
+    )
     return {"question": question, "id": question, "answers": given, "is_impossible": plausible is not None} | extra
 
 
@@ -117,7 +149,10 @@ SQUAD = [
             }
         ],
     },
-    {"title": "Ice", "paragraphs": [{"context": "Ice melts at 0.5 degrees.", "qas": [qa("When?", ["at 0.5 degrees"])]}]},
+    {
+        "title": "Ice",
+        "paragraphs": [{"context": "Ice melts at 0.5 degrees.", "qas": [qa("When?", ["at 0.5 degrees"])]}],
+    },
 ]
 
 ANSWERS = [
@@ -143,7 +178,9 @@ ANSWERS = [
 ]
 """To questions of every set: none, an empty line, in a sentence, several, with marks around them."""
 
-FENCED = "Here it is:\n```python\nfrom math import pi\n\n\ndef area(r):\n    \"\"\"An area.\"\"\"\n    return pi * r\n```\nDone."
+FENCED = (
+    'Here it is:\n```python\nfrom math import pi\n\n\ndef area(r):\n    """An area."""\n    return pi * r\n```\nDone.'
+)
 PROGRAMS = [
     "",
     "\n\n",
@@ -197,7 +234,10 @@ MBPP = [
 ]
 MBPP_ASKED = [row for row in MBPP if row["task_id"] > 10]
 MBPP_ANSWERS = [
-    [f"{begin}def f(x):\r\n  return x + {row['task_id']}{end}" for begin, end in (("", "\n[DONE]"), ("[BEGIN]\n '", "'\n[DONE]"), (" '", "' \n[DONE]"))]
+    [
+        f"{begin}def f(x):\r\n  return x + {row['task_id']}{end}"
+        for begin, end in (("", "\n[DONE]"), ("[BEGIN]\n '", "'\n[DONE]"), (" '", "' \n[DONE]"))
+    ]
     + ["def f(x): return 0", "", "def f(x)", "f = None\n[DONE]"]
     for row in MBPP_ASKED
 ]
@@ -258,14 +298,21 @@ def write_for_opencompass(folder: Path) -> None:
     (folder / "gpqa").mkdir()
     with open(folder / "gpqa/gpqa_diamond.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerows([["", "", "", "", "", "", "", *row] for row in (list(GPQA[0]), *(row.values() for row in GPQA))])
+        writer.writerows(
+            [["", "", "", "", "", "", "", *row] for row in (list(GPQA[0]), *(row.values() for row in GPQA))]
+        )
     processed = hellaswag_of_lm_eval(SimpleNamespace(map=lambda function: [row | function(row) for row in HELLASWAG]))
-    write_rows(folder / "hellaswag.jsonl", [{key: row[key] for key in ("query", "choices", "gold")} for row in processed])
+    write_rows(
+        folder / "hellaswag.jsonl", [{key: row[key] for key in ("query", "choices", "gold")} for row in processed]
+    )
     write_rows(folder / "winogrande/dev.jsonl", WINOGRANDE)
     for name in ("Easy", "Challenge"):
         write_rows(folder / f"ARC-{name}-Dev.jsonl", [nested(row, row["question"]) for row in ARC])
     with_facts = zip(OPENBOOKQA, FACTS, strict=True)
-    write_rows(folder / "test_complete.jsonl", [nested(row, row["question_stem"]) | {"fact1": fact} for row, fact in with_facts])
+    write_rows(
+        folder / "test_complete.jsonl",
+        [nested(row, row["question_stem"]) | {"fact1": fact} for row, fact in with_facts],
+    )
     for stub, rows in (("train", COMMONSENSE_QA[:9]), ("dev", COMMONSENSE_QA[9:])):
         write_rows(folder / f"commonsenseqa/{stub}_rand_split.jsonl", [nested(row, row["question"]) for row in rows])
     for split in ("dev", "test"):

@@ -12,7 +12,7 @@ LETTERS = "ABCD"
 
 
 def each(row: Callable[[dict], dict | None]) -> Callable[[Iterable[dict]], Dataset]:
-    """A function that lm-eval calls on a split: it makes a document of every row, and leaves out those that are None."""
+    """A function that lm-eval calls on a split: a document of every row, but for those that are None."""
 
     def documents(rows: Iterable[dict]) -> Dataset:
         return Dataset.from_list([doc for doc in map(row, rows) if doc is not None])

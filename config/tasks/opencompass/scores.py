@@ -1,5 +1,5 @@
-"""How OpenCompass scores an answer in words: its NQEvaluator, TriviaQAEvaluator and SQuAD20Evaluator, at the commit that
-README.md names. Each function takes a document and its one answer, and gives 1 or 0.
+"""How OpenCompass scores an answer in words (its NQEvaluator, TriviaQAEvaluator and SQuAD20Evaluator, at the commit
+that README.md names). Each function takes a document and its one answer, and gives 1 or 0.
 """
 
 import re
