@@ -6,6 +6,7 @@
 # make test-environments    every stage with its own environment alone; 5 GB in ENVIRONMENTS, 10 minutes the first time
 # make test-cluster    `snakemake --profile slurm` on a real Slurm on this machine; root, Debian's packages, 15 minutes
 # make test-power-cut    a run goes on from what power cuts leave of its disk; root, ext4 and loop devices, 20 minutes
+# make test-opencompass    the paper's sets ask and score as OpenCompass does; 1 GB in .venv-opencompass, 5 minutes
 # make test-failures    each stage of the loop fails in each way, and a plain run follows; half an hour
 # make check CONFIG=config/mine.yaml    what is wrong with a configuration: file, line, key; seconds
 # make clean   remove the results of the demo, and what Snakemake has recorded of them
@@ -22,7 +23,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export HF_HUB_OFFLINE ?= 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help check demo replicates matrix paper-small test test-rebuild test-failures test-cluster test-environments test-power-cut lint bench schema \
+.PHONY: help check demo replicates matrix paper-small test test-rebuild test-failures test-cluster test-environments test-opencompass test-power-cut lint bench schema \
   lock lock-slurm clean
 
 help:
@@ -62,6 +63,9 @@ test-cluster: .venv/local .venv-slurm/ready
 
 test-environments: .venv/local
 	ISHEEP_ENVIRONMENTS=$(ENVIRONMENTS) pytest --durations=5 tests/environments
+
+test-opencompass: .venv/local .venv-opencompass/ready
+	ISHEEP_OPENCOMPASS=$(CURDIR)/.venv-opencompass/bin/python pytest tests/opencompass
 
 test-power-cut: .venv/local
 	ISHEEP_POWER_CUT=yes pytest --capture=no --durations=5 tests/power_cut
@@ -105,6 +109,15 @@ clean:
 .venv-slurm/ready: envs/slurm.txt
 	@test -x .venv-slurm/bin/pip || $(PYTHON) -m venv .venv-slurm
 	@.venv-slurm/bin/python -m pip install -qq --disable-pip-version-check -r envs/slurm.txt
+	@touch $@
+
+# OpenCompass of April 2024, and its configurations, which the package has from 0.3.0 on.
+.venv-opencompass/ready: envs/opencompass.txt
+	@test -x .venv-opencompass/bin/pip || $(PYTHON) -m venv .venv-opencompass
+	@.venv-opencompass/bin/python -m pip install -qq --disable-pip-version-check -r envs/opencompass.txt
+	@.venv-opencompass/bin/python -m pip install -qq --disable-pip-version-check --no-deps opencompass==0.2.4
+	@.venv-opencompass/bin/python -m pip install -qq --disable-pip-version-check --no-deps --upgrade \
+	  --target .venv-opencompass/configurations opencompass==0.3.0
 	@touch $@
 
 lock-slurm:

@@ -19,11 +19,18 @@ def fetched_data(wildcards):
     return files + [f"{HUB_CACHE}/{SOURCES.hub[name].folder}" for name in settings.hub]
 
 
-def problem_flags(wildcards):
-    """Flags that say which problems programs are written for."""
+def chosen_problems(wildcards):
+    """Flags that say which problems there are."""
     settings = benchmark(wildcards)
     ids = f" --ids {settings.ids[0]} {settings.ids[1]}" if settings.ids else ""
     return f"{as_flags({'format': settings.format})}{ids}"
+
+
+def problem_flags(wildcards):
+    """Flags that say which problems programs are written for, and by whose protocol where it is not lm-eval's."""
+    protocol = benchmark(wildcards).protocol
+    flags = "" if protocol == "lm_eval" else f" {as_flags({'protocol': protocol})}"
+    return f"{chosen_problems(wildcards)}{flags}"
 
 
 def program_sampling(wildcards):

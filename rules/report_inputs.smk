@@ -226,7 +226,7 @@ def test_item_flags(wildcards):
     settings = benchmark(wildcards)
     source = as_flags({"source": test_item_source(wildcards)})
     if settings.kind == "programs":
-        return f"{source} {problem_flags(wildcards)}"
+        return f"{source} {chosen_problems(wildcards)}"
     if settings.kind != "lm_eval":
         return source
     flags = {

@@ -2,7 +2,7 @@
 from isheep.grid import PUBLISHED
 from isheep.result_checks import Configured
 
-NO_PART_OF_RESULTS = {"note", "metrics"}
+NO_PART_OF_RESULTS = {"note", "not_comparable", "metrics"}
 CONFIGURED = Configured(
     results=RESULTS,
     benchmarks={

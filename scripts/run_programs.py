@@ -36,15 +36,24 @@ NOTES = {
         "MBPP in a chat: the prompt of lm-eval's task mbpp as the user's message; the first code block of the answer "
         "is run, and a problem's test_setup_code before its tests."
     ),
+    ("humaneval", "opencompass"): (
+        "HumanEval as OpenCompass asks it (humaneval_gen_8e312c) and takes a program from the answer, which is run "
+        "behind the prompt."
+    ),
+    ("mbpp", "opencompass"): (
+        "MBPP as OpenCompass asks it (mbpp_gen_830460) and takes a program from the answer, which is run with the "
+        "problem's tests."
+    ),
     ("humaneval", "published"): "HumanEval: published programs, run behind the prompt.",
     ("mbpp", "published"): "MBPP: published programs, run with each problem's test_setup_code before its tests.",
 }
-"""How the programs came about, by format and --written."""
+"""How the programs came about, by format and --written, or --protocol where that is not lm-eval's."""
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Run all programs that a killed job had not run yet, and publish items and result."""
-    problems = select_problems(read_problems(arguments.problems, arguments.format), arguments.ids)
+    all_problems = read_problems(arguments.problems, arguments.format, arguments.protocol)
+    problems = select_problems(all_problems, arguments.ids)
     samples = read_samples(arguments.samples, problems)
     require_enough_samples(samples, arguments.k)
     sandbox = find_sandbox(arguments.image)
@@ -54,6 +63,8 @@ def main(arguments: argparse.Namespace) -> None:
     folder = unfinished_folder(arguments.items)
     outcomes = run_samples(samples, problems, sandbox, limits, arguments.threads, folder)
     notes = published_samples_note(samples) if arguments.written == "published" else []
+    is_opencompass = arguments.protocol == "opencompass" and arguments.written != "published"
+    how = "opencompass" if is_opencompass else arguments.written
     record = {
         "benchmark": arguments.benchmark,
         "task": arguments.format,
@@ -62,7 +73,7 @@ def main(arguments: argparse.Namespace) -> None:
         "sandbox": sandbox.identity,
         "seed": None,
         "judge": None,
-        "notes": [NOTES[arguments.format, arguments.written], *notes],
+        "notes": [NOTES[arguments.format, how], *notes],
         "ids": arguments.ids,
         "samples": len(outcomes),
         "limits": {"cpu_seconds": limits.cpu_seconds, "wall_seconds": limits.until, "memory_mib": limits.memory_mib},
@@ -79,6 +90,7 @@ def main(arguments: argparse.Namespace) -> None:
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--problems", type=Path, required=True, help="file of problems as published")
 parser.add_argument("--format", choices=("humaneval", "mbpp"), required=True, help="format of the problems")
+parser.add_argument("--protocol", choices=("lm_eval", "opencompass"), default="lm_eval", help="whose protocol")
 parser.add_argument("--ids", type=int, nargs=2, metavar=("FIRST", "LAST"), help="only problems with these numbers")
 parser.add_argument("--samples", type=Path, required=True, help="JSON Lines: task_id, completion")
 parser.add_argument("--written", choices=("raw", "chat", "published"), required=True, help="how the samples came about")

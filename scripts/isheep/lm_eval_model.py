@@ -56,13 +56,16 @@ class EngineLM(TemplateLM):
         """Token ids as the engine reads a text: special tokens are never added."""
         return self.engine.encode(string)
 
-    def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-        """The text of a chat by the checkpoint's own template."""
+    def apply_chat_template(
+        self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True, ends_turn: bool = False
+    ) -> str:
+        """The text of a chat by the checkpoint's own template. ends_turn: with the end of the last turn too, for texts
+        that are compared as they are."""
         return self.tokenizer.apply_chat_template(
             chat_history,
             tokenize=False,
             add_generation_prompt=add_generation_prompt,
-            continue_final_message=not add_generation_prompt,
+            continue_final_message=not add_generation_prompt and not ends_turn,
         )
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
@@ -79,6 +82,13 @@ class EngineLM(TemplateLM):
         self, requests: Sequence[tuple], disable_tqdm: bool = False, **kwargs
     ) -> list[tuple[float, bool]]:
         return self.engine.loglikelihoods([(context, continuation) for _, context, continuation in requests])
+
+    def mean_loglikelihood(self, requests: list[Instance]) -> list[float]:
+        """The log-likelihood of whole texts from their second token on, divided by the number of all their tokens: the
+        negative of what OpenCompass calls a text's perplexity (config/tasks/opencompass/README.md)."""
+        texts = [self.tok_encode(request.args[0]) for request in requests]
+        scored = self.engine.loglikelihoods([(ids[:1], ids[1:]) for ids in texts])
+        return [logprob / len(ids) for (logprob, _), ids in zip(scored, texts, strict=True)]
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
         """The log-likelihood of whole texts; each token is predicted once, in windows that fit."""
@@ -126,6 +136,10 @@ class RecordedLM(LM):
         raise InputError(f"{self.source}: the task compares likelihoods, which published responses do not hold.")
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
+        """Raise InputError as `loglikelihood` does."""
+        return self.loglikelihood(requests)
+
+    def mean_loglikelihood(self, requests: list[Instance]) -> list[float]:
         """Raise InputError as `loglikelihood` does."""
         return self.loglikelihood(requests)
 

@@ -135,10 +135,12 @@ def check_punkt(tasks: list) -> None:
 def question_of(task, doc: dict) -> str:
     """The text of one document as the task puts it, without worked examples and chat template.
 
-    Where a task compares one ending after several beginnings, as Winogrande does, these are whole sentences, a line
-    each.
+    Where a task compares one ending after several beginnings, as Winogrande does, or whole statements, these are whole
+    sentences, a line each.
     """
     text = task.doc_to_text(doc)
+    if text == "":
+        return "\n".join(task.doc_to_choice(doc))
     if isinstance(text, str):
         return text
     ending = f"{task.config.target_delimiter}{task.doc_to_target(doc)}"

@@ -230,13 +230,24 @@ class Matrix:
         return list(dict.fromkeys(cells))
 
     def table(self, name: str) -> TableSettings:
-        """Return a table with a note for each benchmark of its columns that the experiment does not measure."""
+        """Return a table with a note for each benchmark of its columns that the experiment does not measure, and its
+        columns with what their benchmarks say of why their scores cannot be compared with the paper's."""
         table = self.config.tables[name]
         notes = [
             f"{listed(labels)}: not measured, since {benchmark} is not in experiment.benchmarks."
             for benchmark, labels in self._unmeasured(name).items()
         ]
-        return table.model_copy(update={"notes": (*notes, *table.notes)})
+        columns = tuple(
+            column.model_copy(
+                update={"not_comparable": column.not_comparable or self._not_comparable(column.benchmark)}
+            )
+            for column in table.columns
+        )
+        return table.model_copy(update={"notes": (*notes, *table.notes), "columns": columns})
+
+    def _not_comparable(self, benchmark: str) -> str | None:
+        """Why a benchmark's scores cannot be compared with the paper's; None where they can."""
+        return getattr(self.config.benchmarks[benchmark], "not_comparable", None)
 
     def _unmeasured(self, table: str) -> dict[str, list[str]]:
         """Benchmarks that a table shows and the experiment does not measure → the labels of their columns."""

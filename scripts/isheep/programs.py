@@ -1,7 +1,8 @@
 """HumanEval, HumanEval+ and MBPP: problems, prompts, the programs that are run, and pass@k.
 
 HumanEval: arXiv 2107.03374, github.com/openai/human-eval. MBPP: arXiv 2108.07732. Prompts, worked examples, stop texts
-and lengths are those of lm-eval's tasks `humaneval` and `mbpp` (github.com/EleutherAI/lm-evaluation-harness, 0.4.13).
+and lengths are those of lm-eval's tasks `humaneval` and `mbpp` (github.com/EleutherAI/lm-evaluation-harness, 0.4.13),
+or OpenCompass's (programs_opencompass.py).
 """
 
 import ast
@@ -15,7 +16,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import comb
 from pathlib import Path
 from threading import Lock
@@ -23,6 +24,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from isheep import programs_opencompass
 from isheep.engine import Sampling
 from isheep.journal import Journal
 from isheep.records import InputError, parse_lines, parse_list, read_jsonl, read_text
@@ -31,6 +33,7 @@ from isheep.settings import Settings, Unique
 from isheep.spelling import listed
 
 Format = Literal["humaneval", "mbpp"]
+Protocol = Literal["lm_eval", "opencompass"]
 
 
 class ProgramsSettings(Settings):
@@ -41,6 +44,9 @@ class ProgramsSettings(Settings):
     format: Format
     """`humaneval` (HumanEval and HumanEval+: task_id, prompt, entry_point, test) or `mbpp` (MBPP and its sanitized
     part: task_id, text or prompt, code, test_list)."""
+    protocol: Protocol = "lm_eval"
+    """Whose prompts, worked examples, stop texts and lengths, and how a program is taken from an answer: `lm_eval`'s,
+    or `opencompass`'s, of which config/tasks/opencompass/README.md has the versions."""
     problems: str
     """File of problems as published: .jsonl, .jsonl.gz, or .json with one list."""
     ids: tuple[int, int] | None = None
@@ -60,7 +66,8 @@ class ProgramsSettings(Settings):
     """Draw only from the fewest most likely tokens whose probabilities add up to this. For pass@64 lm-eval takes
     0.95."""
     max_tokens: int | None = Field(None, gt=0)
-    """The most tokens of an answer; null takes lm-eval's: 1024 for `humaneval`, 256 for `mbpp`."""
+    """The most tokens of an answer; null takes the protocol's: lm-eval's are 1024 for `humaneval` and 256 for `mbpp`,
+    OpenCompass's 512."""
     time_limit: int | None = Field(None, ge=1)
     """Seconds of CPU time that a program may take; one that waits is ended after three times this by the clock. null
     takes 3 for `humaneval`, as its own harness (by the clock), and 10 for `mbpp`, where the published solution of
@@ -71,11 +78,16 @@ class ProgramsSettings(Settings):
     """File of a container image with python3, for apptainer where there is no bubblewrap; null needs bubblewrap."""
     note: str | None = None
     """A sentence that the tables show below them, such as how the protocol differs from the paper's."""
+    not_comparable: str | None = None
+    """Why its scores cannot be compared with the paper's, as a sentence: tables mark the printed ones, show no
+    difference and give this reason below. null: they can."""
 
     @model_validator(mode="after")
     def _keys_agree(self) -> "ProgramsSettings":
         if self.format == "humaneval" and self.shots:
             raise ValueError("shots: HumanEval shows no solved problems; leave the key out")
+        if self.protocol == "opencompass" and self.shots:
+            raise ValueError("shots: OpenCompass's three solved problems are part of its prompt; leave the key out")
         if self.ids and self.ids[0] > self.ids[1]:
             raise ValueError(f"ids: the first, {self.ids[0]}, is above the last, {self.ids[1]}")
         if self.samples > 1 and self.temperature == 0:
@@ -129,13 +141,16 @@ class Outcome:
     result: str
 
 
-def read_problems(path: str | Path, format: Format) -> list[Problem]:
+def read_problems(path: str | Path, format: Format, protocol: Protocol = "lm_eval") -> list[Problem]:
     """Read a file of problems as published, in its order.
+
+    protocol: decides MBPP's wording, and whether more than its tests is run.
 
     Raises InputError, naming file and row, for a torn file, a row that is no object, a missing or empty field, a
     task_id without a number at its end, a repeated task_id, or no problem at all.
     """
-    parse = {"humaneval": _humaneval_problem, "mbpp": _mbpp_problem}[format]
+    mbpp = {"lm_eval": _mbpp_problem, "opencompass": _mbpp_problem_of_opencompass}[protocol]
+    parse = {"humaneval": _humaneval_problem, "mbpp": mbpp}[format]
     problems: dict[str, Problem] = {}
     for number, row in enumerate(_read_rows(Path(path)), start=1):
         where = f"{path}: problem {number}"
@@ -185,6 +200,14 @@ def _mbpp_problem(row: dict, where: str) -> Problem:
         head="".join(f"{line}\n" for line in imports),
         tail="\n" + "\n".join([*([setup] if setup else []), *tests]),
     )
+
+
+def _mbpp_problem_of_opencompass(row: dict, where: str) -> Problem:
+    """As OpenCompass has it: all tests are shown, and nothing but them is run behind the program."""
+    problem, tests = _mbpp_problem(row, where), "\n".join(row["test_list"])
+    task = row["text" if "text" in row else "prompt"]
+    prompt = programs_opencompass.MBPP_REQUEST.format(task=task, tests=tests)
+    return replace(problem, prompt=prompt, head="", tail=f"\n{tests}")
 
 
 def _text(row: dict, key: str, where: str) -> str:
@@ -241,22 +264,24 @@ CODE_BLOCK = re.compile(r"```[ \t]*\w*[ \t]*\n(.*?)(?:\n?```|\Z)", re.DOTALL)
 
 
 def protocol_sampling(
-    format: Format, chat: bool, temperature: float = 0.0, top_p: float = 1.0, max_tokens: int | None = None
+    format: Format,
+    chat: bool,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    max_tokens: int | None = None,
+    protocol: Protocol = "lm_eval",
 ) -> Sampling:
-    """How a completion is drawn: lm-eval's stop texts, and its greatest length unless one is given.
+    """How a completion is drawn: the protocol's stop texts, and its greatest length unless one is given.
 
-    In a chat the stop texts of HumanEval, which end the body of a function, are left out.
+    lm-eval's stop texts of HumanEval, which end the body of a function, are left out in a chat; OpenCompass has none.
     """
-    return Sampling(
-        temperature=temperature,
-        top_p=top_p,
-        max_tokens=max_tokens or MAX_TOKENS[format],
-        stop=(CHAT_STOPS if chat else RAW_STOPS)[format],
-    )
+    stops = (CHAT_STOPS if chat else RAW_STOPS)[format] if protocol == "lm_eval" else ()
+    longest = MAX_TOKENS[format] if protocol == "lm_eval" else programs_opencompass.MAX_TOKENS
+    return Sampling(temperature=temperature, top_p=top_p, max_tokens=max_tokens or longest, stop=stops)
 
 
 def question(problem: Problem, shots: Sequence[Problem], format: Format, chat: bool) -> str:
-    """What a checkpoint is asked: lm-eval's prompt, shots first; for HumanEval in a chat, its request to go on."""
+    """What lm-eval asks a checkpoint: its prompt, shots first; for HumanEval in a chat, its request to go on."""
     if format == "humaneval":
         return HUMANEVAL_CHAT.format(prompt=problem.prompt) if chat else problem.prompt
     solved = [f"{shot.prompt}{shot.solution}\n{MBPP_END}\n\n" for shot in shots]

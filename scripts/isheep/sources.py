@@ -65,10 +65,13 @@ class FileSource(Settings):
     """Its path in a mirror folder; null: mirrors do not have it."""
     member: str | None = None
     """Its path inside the zip archive that `url` names, if that is an archive; a mirror has the file itself."""
-    sha256: Sha256
-    """Checksum of the file (of the member, not of its archive)."""
-    bytes: int = Field(ge=0)
-    """Its size, to tell a truncated file from another one."""
+    sha256: Sha256 | None
+    """Checksum of the file (of the member, not of its archive); null where nobody has taken it: then the archive's."""
+    archive_md5: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None = None
+    """Checksum that the publisher gives of the archive, for a member whose own is not known. A mirror's file cannot be
+    checked by it: it is taken as it is."""
+    bytes: int | None = Field(ge=0)
+    """Its size, to tell a truncated file from another one; null where nobody has taken it."""
     licence: str
     """Under what terms it may be used; nothing that is fetched is part of this repository."""
 
@@ -76,6 +79,8 @@ class FileSource(Settings):
     def _is_somewhere(self) -> "FileSource":
         if self.url is None and self.mirror is None:
             raise ValueError("a file needs `url` or `mirror`")
+        if self.sha256 is None and (self.archive_md5 is None or self.member is None):
+            raise ValueError("a file needs `sha256`, or as a `member` of an archive `archive_md5`")
         return self
 
 
@@ -146,7 +151,7 @@ def fetch_file(name: str, sources: Sources, output: Path, mirror: str | None = N
         raise InputError(f"--file: the manifest has no file {name!r}{nearest(name, sources.files)}.")
     origin, content = _from_mirror(name, source, mirror) if mirror else _from_network(name, source)
     found = hashlib.sha256(content).hexdigest()
-    if found != source.sha256:
+    if source.sha256 not in (None, found):
         raise InputError(
             f"{name}: {origin} has another content: expected sha256 {source.sha256} ({source.bytes} bytes), found "
             f"{found} ({len(content)} bytes); fetch it again, or give another copy of the file."
@@ -172,6 +177,12 @@ def _from_network(name: str, source: FileSource) -> tuple[str, bytes]:
     content = download(source.url)
     if source.member is None:
         return source.url, content
+    archived = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if source.archive_md5 not in (None, archived):
+        raise InputError(
+            f"{name}: {source.url} has another content: expected md5 {source.archive_md5}, found {archived} "
+            f"({len(content)} bytes); fetch it again, or give the file in a mirror folder (fetch.mirror)."
+        )
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return f"{source.url}:{source.member}", archive.read(source.member)

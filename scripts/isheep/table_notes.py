@@ -5,7 +5,7 @@ import pandas
 from isheep.published import PublishedTable
 from isheep.significance import DRAWS, METHODS, POWER, SEEDS_TESTED
 from isheep.spelling import listed
-from isheep.table_numbers import SIGNIFICANT, UNTESTED, shown_tests
+from isheep.table_numbers import NOT_COMPARABLE, SIGNIFICANT, UNTESTED, shown_tests
 from isheep.tables import Row, TableSettings, metric_of
 
 SPREADS = {
@@ -41,13 +41,14 @@ def table_notes(
 ) -> list[str]:
     """Return the notes of a table, each once.
 
-    In this order: seeds and items, tests, overlap with training data, remarks on the paper's numbers, notes of the
-    result records, the table's own.
+    In this order: seeds and items, tests, overlap with training data, what cannot be compared with the paper's numbers,
+    remarks on them, notes of the result records, the table's own.
     """
     notes = [
         *replicate_notes(numbers, table),
         *([] if significance is None else test_notes(shown_tests(significance, table, rows), numbers, table)),
         *([] if contamination is None else contamination_notes(contamination, table, rows)),
+        *comparison_notes(numbers, table),
         *([] if published is None else remark_notes(published, table, rows)),
         *benchmark_notes(scores, table, rows),
         *table.notes,
@@ -124,6 +125,19 @@ def contamination_notes(contamination: pandas.DataFrame, table: TableSettings, r
     sentences += [f"No test item of {listed(free)} overlaps with training data."] if free else []
     sentences += [f"Overlap with training data was not counted for {listed(unknown)}."] if unknown else []
     return [" ".join(sentences)]
+
+
+def comparison_notes(numbers: pandas.DataFrame, table: TableSettings) -> list[str]:
+    """Return what the mark of a printed number stands for where one is marked, and the columns' reasons for it."""
+    marked = [column for column in table.columns if (numbers[f"{column.label} comparable"] == "no").any()]
+    if not marked:
+        return []
+    reasons: dict[str, list[str]] = {}
+    for column in marked:
+        if column.not_comparable is not None:
+            reasons.setdefault(column.not_comparable, []).append(column.label)
+    mark = f"A double dagger ({NOT_COMPARABLE}) marks a printed number that ours cannot be compared with."
+    return [mark, *(f"{listed(labels)}: {reason}" for reason, labels in reasons.items())]
 
 
 def remark_notes(published: PublishedTable, table: TableSettings, rows: list[Row]) -> list[str]:

@@ -18,6 +18,8 @@ SIGNIFICANT = 0.05
 """A star marks an adjusted p-value below this."""
 UNTESTED = "†"
 """What marks a score that was not tested, though there is a checkpoint before it."""
+NOT_COMPARABLE = "‡"
+"""What marks a printed number that ours cannot be compared with."""
 HALF_INTERVAL = 1.96
 """Standard errors on each side of a score that make a 95 % interval."""
 CellText = Callable[[dict, str], str]
@@ -58,7 +60,8 @@ def build_table(
     `<label>` (mean over seeds, in per cent where the column says so), `<label> sd` (missing for a single seed),
     `<label> se` (standard error over items, mean over seeds; missing where the benchmark gives none),
     `<label> n` and `<label> n valid` (sums over seeds), `<label> seeds` (how many have a score), `<label> paper`,
-    `<label> difference` (ours minus the paper's; missing where either is, or where a remark says that they cannot be
+    `<label> comparable` (yes, or no where the column or a remark says that the two cannot be compared; missing where
+    nothing is printed), `<label> difference` (ours minus the paper's; missing where either is, or they cannot be
     compared), and against the checkpoint before: `<label> change`, `<label> change low` and `<label> change high`
     (its 95 % confidence interval), `<label> detectable`, `<label> p`, `<label> p adjusted` (for the tests of the
     table), `<label> tested` (yes, or no where there is a score and a checkpoint before it). What nobody computed or
@@ -81,7 +84,8 @@ def build_table(
         for column in table.columns:
             ours = _own_numbers(mine, column, row)
             paper, comparable = _paper_number(published, column, row)
-            cell = ours | {"paper": paper, "difference": ours[""] - paper if comparable else float("nan")}
+            difference = ours[""] - paper if comparable == "yes" else float("nan")
+            cell = ours | {"paper": paper, "comparable": comparable, "difference": difference}
             cell |= _test_of(tested, column, row, is_scored=ours["seeds"] > 0)
             line |= {f"{column.label} {kind}".strip(): number for kind, number in cell.items()}
         lines.append(line)
@@ -171,13 +175,16 @@ def _own_numbers(mine: pandas.DataFrame, column: ColumnSettings, row: Row) -> di
     }
 
 
-def _paper_number(published: PublishedTable | None, column: ColumnSettings, row: Row) -> tuple[float, bool]:
-    """The paper's number, and whether ours can be compared with it."""
+def _paper_number(published: PublishedTable | None, column: ColumnSettings, row: Row) -> tuple[float, str | None]:
+    """The paper's number, and whether ours can be compared with it: yes or no; None where it has none."""
     if published is None or row.published is None or column.published is None:
-        return float("nan"), False
+        return float("nan"), None
     value = published.value(row.published, column.published)
+    if value is None:
+        return float("nan"), None
     remarks = published.remarks(row.published, column.published)
-    return float("nan") if value is None else value, all(remark.comparable for remark in remarks)
+    comparable = column.not_comparable is None and all(remark.comparable for remark in remarks)
+    return value, "yes" if comparable else "no"
 
 
 def _upright(records: list[dict], columns: tuple[ColumnSettings, ...], sources: dict[str, CellText]) -> list[Line]:
@@ -226,7 +233,8 @@ def _spread_text(record: dict, label: str, spread: str) -> str:
 
 
 def _paper_text(record: dict, label: str) -> str:
-    return _shown(record[f"{label} paper"])
+    mark = NOT_COMPARABLE if record[f"{label} comparable"] == "no" else ""
+    return f"{_shown(record[f'{label} paper'])}{mark}"
 
 
 def _difference_text(record: dict, label: str) -> str:

@@ -48,6 +48,7 @@ LATEX = {
     "–": "--",
     "—": "---",
     "†": r"$^\dagger$",
+    "‡": r"$^\ddagger$",
     "…": r"\dots{}",
 }
 """How a character is written for LaTeX, where not as itself."""

@@ -14,7 +14,7 @@ from isheep.spelling import listed
 ROW_COLUMNS = ("group", "label", "model", "recipe", "iteration", "published", "seeds")
 """The columns of a table's csv that say what a row is of."""
 CELL_COLUMNS = (
-    *("", "sd", "se", "n", "n valid", "seeds", "paper", "difference"),
+    *("", "sd", "se", "n", "n valid", "seeds", "paper", "comparable", "difference"),
     *("change", "change low", "change high", "detectable", "p", "p adjusted", "tested"),
 )
 """What stands behind a column's label in its columns of the csv."""
@@ -34,6 +34,8 @@ class ColumnSettings(Settings):
     """Show a share as a percentage."""
     published: str | None = None
     """The column of the table's published file that holds the same score; null where the paper has none."""
+    not_comparable: str | None = None
+    """Why its scores cannot be compared with the printed ones, as a sentence; null takes what the benchmark says."""
 
 
 class RowSettings(Settings):

@@ -30,6 +30,7 @@ def write_data_sets(folder: Path, world: World, subjects: list[str]) -> None:
     row = SCHEMA_OF_MMLU
     mmlu = {name: {split: (row, count) for split, count in MMLU_ITEMS.items()} for name in subjects}
     write_parquet(folder / "cais/mmlu", mmlu, questions)
+    write_all_subjects(folder / "cais/mmlu", subjects)
     write_gpqa(folder / "Idavidrein/gpqa", questions)
     write_openhermes(folder / "teknium/OpenHermes-2.5", questions)
 
@@ -62,7 +63,7 @@ def boolq(q: dict) -> dict:
     said = q["choices"][q["number"] % 2]
     return {
         "question": f"is {said} the answer to: {q['question']}",
-        "passage": f"{q['question']}: the answer is {q['answer']}.",
+        "passage": f"Answers -- {q['question']}: the answer is {q['answer']}.",
         "idx": q["number"],
         "label": int(said == q["answer"]),
     }
@@ -114,6 +115,11 @@ def openbookqa(q: dict) -> dict:
     return {"id": f"demo-{q['number']}", "question_stem": q["question"], **lettered(q)}
 
 
+def openbookqa_with_fact(q: dict) -> dict:
+    rated = {"humanScore": 1.0, "clarity": 2.0, "turkIdAnonymized": "demo"}
+    return openbookqa(q) | {"fact1": f"the answer is {q['answer']}"} | rated
+
+
 def commonsense_qa(q: dict) -> dict:
     five = q | {"choices": [*q["choices"], "nothing"]}
     return {"id": f"demo{q['number']}", "question": q["question"], "question_concept": "thing", **lettered(five)}
@@ -162,7 +168,10 @@ SCHEMAS: dict[str, dict[str, dict[str, tuple[Row, int]]]] = {
     "Rowan/hellaswag": {"default": splits(hellaswag, "train", "validation")},
     "allenai/winogrande": {"winogrande_xl": splits(winogrande, "train", "validation")},
     "allenai/ai2_arc": {name: splits(arc, "train", "validation", "test") for name in ("ARC-Challenge", "ARC-Easy")},
-    "allenai/openbookqa": {"main": splits(openbookqa, "train", "validation", "test")},
+    "allenai/openbookqa": {
+        "main": splits(openbookqa, "train", "validation", "test"),
+        "additional": splits(openbookqa_with_fact, "train", "validation", "test"),
+    },
     "tau/commonsense_qa": {"default": splits(commonsense_qa, "train", "validation")},
     "google-research-datasets/nq_open": {"nq_open": splits(nq_open, "train", "validation")},
     "mandarjoshi/trivia_qa": {"rc.nocontext": splits(trivia_qa, "train", "validation")},
@@ -184,6 +193,20 @@ def write_parquet(folder: Path, configurations: dict[str, dict[str, tuple[Row, i
             pyarrow.parquet.write_table(table, folder / place / f"{split}-00000-of-00001.parquet")
         files = [{"split": split, "path": f"{place}/{split}-*"} for split in of_splits]
         card.append({"config_name": name, "data_files": files})
+    write_card(folder, card)
+
+
+def write_all_subjects(folder: Path, subjects: list[str]) -> None:
+    """Write MMLU's configuration `all`: the splits of all subjects, one after the other."""
+    (folder / "all").mkdir()
+    for split in MMLU_ITEMS:
+        files = (folder / name / f"{split}-00000-of-00001.parquet" for name in subjects)
+        table = pyarrow.concat_tables(map(pyarrow.parquet.read_table, files))
+        pyarrow.parquet.write_table(table, folder / "all" / f"{split}-00000-of-00001.parquet")
+    card = [
+        {"config_name": name, "data_files": [{"split": split, "path": f"{name}/{split}-*"} for split in MMLU_ITEMS]}
+        for name in ("all", *subjects)
+    ]
     write_card(folder, card)
 
 

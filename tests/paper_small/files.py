@@ -1,6 +1,7 @@
 """Small files of our own in the form of each published file that the paper's configuration reads, as a mirror has them,
 with a manifest of their own."""
 
+import csv
 import gzip
 import hashlib
 import json
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from isheep.demo_texts import conversations, evaluation_tasks, reference_outputs, seed_tasks
+from isheep.demo_texts import choice_questions, conversations, evaluation_tasks, reference_outputs, seed_tasks
 from isheep.demo_world import World
 from isheep.records import write_json, write_jsonl
 from paper_small.documents import arithmetic, humaneval_prompt
@@ -20,7 +21,12 @@ CATEGORIES = ("writing", "roleplay", "reasoning", "math", "coding", "extraction"
 WITH_REFERENCE = ("reasoning", "math", "coding")
 MBPP_NUMBERS = (2, 3, 4, 11, 12, 13, 14)
 """Worked examples, and the first of the test split."""
-FOLDERS = ("self_instruct", "alpaca_eval/model_outputs", "mt_bench", "ifeval", "humaneval", "humaneval_plus", "mbpp")
+FOLDERS = (
+    *("self_instruct", "alpaca_eval/model_outputs", "mt_bench", "ifeval", "humaneval", "humaneval_plus", "mbpp"),
+    *("squad", "triviaqa"),
+)
+QUESTIONS = 12
+"""Of SQuAD 2.0 and TriviaQA."""
 PUNKT = {
     "abbrev_types.txt": "dr\nmr\ne.g\np.s\np.p.s\n",
     "collocations.tab": "##number##\tbirds\n",
@@ -54,6 +60,8 @@ def write_mirror(folder: Path, world: World) -> None:
     write_humaneval(folder / "humaneval/HumanEval.jsonl.gz", numbers=3)
     write_humaneval(folder / "humaneval_plus/HumanEvalPlus-OriginFmt.jsonl.gz", numbers=40)
     write_jsonl(folder / "mbpp/mbpp.jsonl", mbpp_problems())
+    write_squad(folder / "squad/dev-v2.0.json", world)
+    write_triviaqa(folder / "triviaqa/trivia-dev.qa.csv", world)
     punkt = folder / "nltk_data/tokenizers/punkt_tab/english"
     punkt.mkdir(parents=True)
     for name, text in PUNKT.items():
@@ -127,6 +135,28 @@ def write_humaneval(path: Path, numbers: int) -> None:
                 "test": f"{needs}\n\ndef check(candidate):\n" + "\n".join(lines) + "\n",
             }
             file.write(json.dumps(row) + "\n")
+
+
+def write_squad(path: Path, world: World) -> None:
+    """An article a question; every third question is unanswerable, with a plausible answer."""
+    articles = []
+    for number, row in enumerate(choice_questions(world, 7, QUESTIONS)):
+        right = row["choices"][row["label"]].rstrip(".")
+        given = [{"text": right, "answer_start": 14}]
+        impossible = number % 3 == 0
+        asked = {"id": f"demo{number}", "question": row["question"], "is_impossible": impossible}
+        asked |= {"answers": [], "plausible_answers": given} if impossible else {"answers": given}
+        articles.append({"title": "Demo", "paragraphs": [{"context": f"The answer is {right}.", "qas": [asked]}]})
+    write_json(path, {"version": "v2.0", "data": articles})
+
+
+def write_triviaqa(path: Path, world: World) -> None:
+    """A question and a Python list of answers a line."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter="\t")
+        for row in choice_questions(world, 7, QUESTIONS):
+            right = row["choices"][row["label"]].rstrip(".")
+            writer.writerow([row["question"].rstrip("?."), repr([right, right.upper()])])
 
 
 def mbpp_problems() -> list[dict]:

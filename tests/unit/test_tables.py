@@ -189,7 +189,7 @@ def test_three_lines_a_checkpoint_where_the_paper_has_the_table(published):
         "|  |  | paper | 49.50 | – |",
         "|  |  | difference | +0.50 | – |",
         "|  | one_base iter1 | ours | 100.00* ± 0.00 | – |",
-        "|  |  | paper | 100.25 | 6.50 |",
+        "|  |  | paper | 100.25 | 6.50‡ |",
         "|  |  | difference | −0.25 | – |",
     ]
 
@@ -201,7 +201,7 @@ def test_a_transposed_table_has_the_checkpoints_side_by_side(published):
     assert lines[2] == "|  |  | m_1 base | m_1 one_base iter1 |"
     assert lines[7:10] == [
         "| Chat & more | ours | 5.50 ± 0.71 (1 missing) | – |",
-        "|  | paper | – | 6.50 |",
+        "|  | paper | – | 6.50‡ |",
         "|  | difference | – | – |",
     ]
 
