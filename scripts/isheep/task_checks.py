@@ -45,8 +45,11 @@ def _require_task(name: str, settings: LmEvalSettings) -> None:
 
 def _require_data(name: str, settings: LmEvalSettings) -> None:
     named = {Path(file).resolve() for file in settings.files}
-    for task in _task_files(settings):
-        for file in _data_files(read_task(task)):
+    tasks = {file: read_task(file) for file in _task_files(settings)}
+    below = [file.parent / task["include"] for file, task in tasks.items() if isinstance(task.get("include"), str)]
+    for task, content in tasks.items():
+        # What another one builds on reads what that one says.
+        for file in [] if task in below else _data_files(content):
             if Path(file).resolve() in named:
                 continue
             if not Path(file).exists():

@@ -47,6 +47,12 @@ def test_data_that_the_benchmark_does_not_name_is_told_with_its_key(tmp_path, da
         check(tmp_path, {"train": str(data)})
 
 
+def test_the_data_of_a_task_that_another_one_builds_on_need_not_be_named(tmp_path, data):
+    below = tmp_path / "below.yaml"
+    below.write_text(yaml.safe_dump({"dataset_kwargs": {"data_files": str(tmp_path / "other.jsonl")}}))
+    check(tmp_path, str(data), [data, below], include="below.yaml")
+
+
 def test_data_that_does_not_exist_is_told_with_the_nearest_file(tmp_path, data):
     with pytest.raises(InputError, match=rf"own.yaml reads {tmp_path}/owm.jsonl, which does not exist; .*own.jsonl'"):
         check(tmp_path, str(tmp_path / "owm.jsonl"), [data])
