@@ -78,7 +78,7 @@ def configuration(value: str, named: str, file: str) -> dict:
             "choice": {
                 "kind": "lm_eval",
                 "task": "demo_choice",
-                "files": [f"{file}.task.yaml", f"{file}.task.jsonl"],
+                "files": [f"{file}.task.yaml", f"{file}.task.jsonl", "config/demo/tasks/demo_choice.jsonl"],
                 "exclude": {named: [value]},
                 **texts,
             },
