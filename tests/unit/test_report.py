@@ -290,6 +290,20 @@ def test_a_report_without_tables_and_configuration_says_so(results):
     assert shown["configuration"] is None
 
 
+def test_an_experiment_in_which_nothing_is_measured_has_a_report(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_frame(Path("scores.csv"), pandas.DataFrame(columns=["model", "seed", "checkpoint", "benchmark", "metric"]))
+    flags = [
+        "--name=none",
+        f"--grid={Grid(results='results/none', seeds=(1,)).model_dump_json()}",
+        "--scores=scores.csv",
+    ]
+    flags += ["--configuration=none.yaml", "--page", *map(str, PARTS), "--report=report"]
+    make_report.main(make_report.parser.parse_args(flags))
+    shown = content_of(Path("report"))
+    assert not any(content for name, content in shown.items() if name != "name")
+
+
 def test_items_that_are_not_those_of_their_record_are_refused(results):
     items = results / "m/seed1/base/benchmarks/task/items.jsonl"
     items.write_text(items.read_text().replace('"acc": 0', '"acc": 1', 1))
