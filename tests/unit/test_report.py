@@ -524,6 +524,25 @@ def test_items_that_were_won_and_lost_come_first(browsed):
     browsed(look)
 
 
+def test_of_preferences_another_winner_counts(browsed):
+    fate = "fateOf({{answers: [{{value: {}}}, {{value: {}, other: 0}}]}}, 0, 'win_rate', 'alpaca_eval')"
+
+    async def look(page: Page) -> None:
+        for now, then, expected in (
+            (0.9, 0.6, "same"),
+            (0.6, 0.4, "won"),
+            (0.5, 0.9, "lost"),
+            ("null", 0.9, "missing"),
+            (0.9, "null", "same"),
+        ):
+            assert await page.value(fate.format(now, then)) == expected
+        assert await page.value("[0.7, 0.5, 0.2, null].map((value) => verdict(value, WINNERS, 'win_rate'))") == [
+            *("wins", "draw", "loses", "missing")
+        ]
+
+    browsed(look)
+
+
 def test_claims_stand_first_with_whether_they_are_met(browsed):
     async def look(page: Page) -> None:
         assert await page.value("document.querySelector('#view-overview h2').textContent") == "Claims"
