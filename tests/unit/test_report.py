@@ -337,9 +337,6 @@ def test_no_text_of_the_data_can_end_a_script_or_begin_one(results):
     assert len(re.findall("<script", text, re.IGNORECASE)) == 2, "the data's and the page's own"
     assert len(re.findall("</script", text, re.IGNORECASE)) == 2
     assert "<img" not in text
-    assert "onerror=" not in re.sub(r'(?s)<script type="application/json".*?</script>', "", text).replace(
-        "script.onerror = ", ""
-    ).replace("onerror=&#x27;", "")
     for file in (folder / "items").iterdir():
         assert not re.search("[<>&\u2028\u2029]", file.read_text(encoding="utf-8"))
     assert {file.name for file in (folder / "items").iterdir()} == {f"{number}.js" for number in range(8)}
