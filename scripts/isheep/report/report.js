@@ -208,7 +208,7 @@ async function openItems(view, number) {
 function joined({ shared, own, rest, others, record, benchmark }) {
   const before = rest.map((rows) => new Map(rows.map((row) => [row[0], row])));
   const binary = own.every((row) => row[5] === null || row[5] === 0 || row[5] === 1);
-  const asWords = binary && ["lm_eval", "programs"].includes(benchmark.kind);
+  const words = benchmark.kind === "alpaca_eval" ? WINNERS : binary && benchmark.kind !== "mt_bench" ? RIGHT : null;
   return own.map((row, place) => {
     const [key, prompt, reference, answer, judgment, value] = row;
     const item = { place, name: shared.names[key], prompt: shared.texts[prompt], reference: shared.texts[reference],
@@ -217,23 +217,31 @@ function joined({ shared, own, rest, others, record, benchmark }) {
       const found = before[number].get(key);
       if (found) item.answers.push({ name: other.name, answer: found[3], judgment: found[4], value: found[5], other: number });
     }
-    item.verdict = (value) => verdict(value, asWords, record.metric);
+    item.verdict = (value) => verdict(value, words, record.metric);
     return item;
   });
 }
 
-function verdict(value, asWords, metric) {
+const RIGHT = { 1: "right", 0: "wrong" };
+const WINNERS = { 1: "wins", 0: "draw", [-1]: "loses" };
+
+// A preference from 0 to 1 is for the model above a half.
+const winner = (value) => Math.sign(value - 0.5);
+
+function verdict(value, words, metric) {
   if (value === null) return metric === null ? "" : "missing";
-  if (asWords) return value === 1 ? "right" : "wrong";
+  if (words) return words[words === WINNERS ? winner(value) : value];
   return Number.isInteger(value) ? String(value) : value.toFixed(3).replace(/\.?0+$/, "").replace("-", "−");
 }
 
-function fateOf(item, against, metric) {
+// Won: better than before; of preferences, with a better outcome.
+function fateOf(item, against, metric, kind) {
   const value = item.answers[0].value;
   if (value === null) return metric === null ? "same" : "missing";
   const before = item.answers.find((answer) => answer.other === against);
-  if (!before || before.value === null || before.value === value) return "same";
-  return value > before.value ? "won" : "lost";
+  if (!before || before.value === null) return "same";
+  const [now, then] = [value, before.value].map(kind === "alpaca_eval" ? winner : Number);
+  return now === then ? "same" : now > then ? "won" : "lost";
 }
 
 const SORTS = {
@@ -275,7 +283,7 @@ function drawItems(view, opened) {
 
   function compare() {
     for (const item of items) {
-      item.fate = fateOf(item, state.against, record.metric);
+      item.fate = fateOf(item, state.against, record.metric, benchmark.kind);
       const before = item.answers.find((answer) => answer.other === state.against);
       item.change = before ? Math.abs(item.answers[0].value - before.value) : 0;
     }
@@ -374,7 +382,7 @@ function card(item, benchmark) {
   const answers = item.answers.map((answer) => {
     const said = item.verdict(answer.value);
     const label = make("p", { className: "label" }, answer.name);
-    const kind = { right: "gain", wrong: "loss", missing: "gap" }[said] || "";
+    const kind = { right: "gain", wins: "gain", wrong: "loss", loses: "loss", missing: "gap" }[said] || "";
     if (said) label.append(text("span", said, `badge ${kind}`));
     return make("div", { className: "answer" }, label, text("pre", answer.answer || "(empty)", written),
       answer.judgment ? text("div", answer.judgment, "judgment text") : null);
