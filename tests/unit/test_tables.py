@@ -651,3 +651,19 @@ def test_a_baseline_is_a_row_of_its_own():
     row = Row(model="alpaca-7b", recipe="", iteration=0, checkpoint="published", group="alpaca-7b")
     shown = markdown(build_table(pandas.DataFrame([where | cell]), TABLE, [row]), TABLE)
     assert "| alpaca-7b | published | – | 2.50 (1 missing) |" in shown
+
+
+# --- what cannot be compared
+
+
+def test_a_column_that_cannot_be_compared_is_marked_and_says_why(published):
+    reason = "Another test."
+    columns = (PUBLISHED.columns[0].model_copy(update={"not_comparable": reason}), *PUBLISHED.columns[1:])
+    table = PUBLISHED.model_copy(update={"columns": columns})
+    numbers = build_table(TWO_SEEDS, table, PUBLISHED_ROWS, published)
+    assert list(numbers["IFEval comparable"]) == ["no", "no"]
+    assert numbers["IFEval difference"].isna().all()
+    assert "| 49.50‡ |" in markdown(numbers, table)
+    notes = table_notes(numbers, table, PUBLISHED_ROWS, TWO_SEEDS, published)
+    assert "IFEval: Another test." in notes
+    assert any("‡" in note for note in notes)
