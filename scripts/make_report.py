@@ -31,7 +31,7 @@ from isheep.report_data import (
     stage_times,
     table_content,
 )
-from isheep.report_items import ShownBenchmark, ShownItem, read_shown_items
+from isheep.report_items import ShownBenchmark, ShownItem, drawn, read_shown_items
 from isheep.report_page import data_script, page
 from isheep.results import read_result
 from isheep.tables import Row
@@ -91,9 +91,10 @@ def write_items(
             if where["benchmark"] != settings.name:
                 continue
             metric, items = read_shown_items(path, settings, main)
-            rows = [item_row(item, texts, names) for item in items]
+            rows = [item_row(item, texts, names) for item in drawn(items)]
             (folder / f"{number}.js").write_text(data_script(number, rows), encoding="utf-8")
-            shown[number] = {"benchmark": benchmark, "seed": where["seed"], "metric": metric, "items": len(rows)}
+            shown[number] = {"benchmark": benchmark, "seed": where["seed"], "metric": metric, "items": len(items)}
+            shown[number]["shown"] = len(rows)
         shared = {"texts": list(texts), "names": [name for _, name in names.values()]}
         number = len(places) + benchmark
         (folder / f"{number}.js").write_text(data_script(number, shared), encoding="utf-8")

@@ -1,5 +1,6 @@
 """The items of a result record as the report shows them: what was asked, answered and judged, by kind of benchmark."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from isheep.settings import Settings
 
 HEAD, TAIL = 600, 1800
 """Characters that are shown of the beginning and the end of a longer text: few-shot prompts end with the question."""
+MOST_ITEMS = 1000
+"""Items that are shown of a result record: all of the paper's would fill gigabytes."""
 MOST_SAMPLES = 3
 """Programs that are shown of a problem."""
 
@@ -73,6 +76,13 @@ def read_shown_items(result: str | Path, benchmark: ShownBenchmark, metric: str)
     shown = metric if metric in values else next(iter(values), None)
     read = {"lm_eval": _lm_eval, "alpaca_eval": _alpaca_eval, "mt_bench": _mt_bench, "programs": _programs}
     return shown, list(read[benchmark.kind](folder, benchmark, shown, values.get(shown, MetricValues())))
+
+
+def drawn(items: list[ShownItem], most: int = MOST_ITEMS) -> list[ShownItem]:
+    """Return this many of the items, in their order: drawn by their names, and so the same of every checkpoint."""
+    chosen = sorted(items, key=lambda item: hashlib.sha256(repr(item.key).encode()).digest())[:most]
+    kept = {item.key for item in chosen}
+    return [item for item in items if item.key in kept]
 
 
 def shortened(text: str) -> str:

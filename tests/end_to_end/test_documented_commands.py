@@ -26,6 +26,7 @@ NO_COMMAND = {
     "snakemake prefetch": "the target, where the text speaks of it; the commands with it are others",
     "conda": "the program that jobs' packages are made by",
     "apt-get install bubblewrap": "the system's package manager, as root",
+    "apt-get install chromium": "the same",
 }
 DRY = "-n --quiet all"
 WITHOUT_CONDA = f"{DRY} --software-deployment-method env-modules"

@@ -361,7 +361,8 @@ function itemsHeading(record, number, benchmark) {
   const made = [text("h2", `${record.model} ${row.name}: ${benchmark.name}`)];
   const seeds = cell.records.length > 1 ? ` over ${cell.records.length} seeds` : "";
   const score = [benchmark.metric, cell.text, cell.spread].filter(Boolean).join(" ");
-  made.push(text("p", `${score}${seeds}; ${plural(record.items, "item")}.`));
+  const drawn = record.shown < record.items ? `, of which ${record.shown}, drawn at random, are shown` : "";
+  made.push(text("p", `${score}${seeds}; ${plural(record.items, "item")}${drawn}.`));
   if (record.metric === null) made.push(text("p", "No metric of this benchmark is a mean over its items.", "quiet"));
   else if (record.metric !== benchmark.metric) {
     made.push(text("p", `${benchmark.metric} is no mean over items; they are rated by ${record.metric}.`, "quiet"));
