@@ -37,7 +37,7 @@ def main(arguments: argparse.Namespace) -> None:
         evaluation = demo_texts.evaluation_tasks(world, arguments.seed, EVALUATION_TASKS)
         records.write_jsonl(folder / "demo_ifeval.jsonl", evaluation)
         unseen = demo_world.World(arguments.world, unseen=True)
-        clean = demo_texts.clean_evaluation_tasks(unseen, arguments.seed, EVALUATION_TASKS)
+        clean = demo_texts.clean_evaluation_tasks(world, unseen, arguments.seed, EVALUATION_TASKS)
         records.write_jsonl(folder / "demo_ifeval_clean.jsonl", clean)
         choices = demo_texts.choice_questions(world, arguments.seed, CHOICE_QUESTIONS)
         records.write_jsonl(folder / "demo_choice.jsonl", choices)

@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 from isheep.demo_judgments import CRITERIA, compare, judge, rate
 from isheep.demo_world import (
@@ -18,6 +19,7 @@ from isheep.demo_world import (
     content_right,
     draw_constraints,
     draw_task,
+    draw_with,
     format_right,
     names_subject_throughout,
     with_article,
@@ -53,6 +55,8 @@ REFERENCE_KINDS = ("place",)
 """Kinds of task that are rated with a reference answer, as MT-Bench rates mathematics, reasoning and coding."""
 REFERENCE_CONTENT_RIGHT, REFERENCE_FORMAT_RIGHT = 0.9, 0.75
 """The same shares in the reference outputs that a checkpoint's are compared with: good ones, not faultless ones."""
+TRIES = 2000
+"""How often a clean task is worded before its kind is held to be too long for its constraints."""
 
 
 def write_response(world: World, rng: random.Random, task: Task, *, right: bool, in_format: bool) -> str:
@@ -337,30 +341,30 @@ def seed_tasks(world: World, seed: int, number: int) -> list[dict]:
     return rows
 
 
+def draw_evaluation_tasks(world: World, seed: int, number: int) -> list[Task]:
+    """Return the tasks behind `evaluation_tasks`, in its order."""
+    return _distinct_tasks(world, random.Random(f"evaluation tasks {seed}"), number, held_out=True)
+
+
 def evaluation_tasks(world: World, seed: int, number: int) -> list[dict]:
     """Return distinct tasks of held-out combinations, in the format of IFEval's data file."""
-    rng = random.Random(f"evaluation tasks {seed}")
-    return _ifeval_rows(_distinct_tasks(world, rng, number, held_out=True))
+    return _ifeval_rows(draw_evaluation_tasks(world, seed, number))
 
 
-def clean_evaluation_tasks(world: World, seed: int, number: int) -> list[dict]:
-    """Return distinct tasks that no pair can have whose instruction names none of their subjects, in the same format.
+def clean_evaluation_tasks(world: World, unseen: World, seed: int, number: int) -> list[dict]:
+    """Return a counterpart to each evaluation task, with its key and constraints, about a subject of `unseen`.
 
-    world: its unseen part. Tasks are drawn as any others, and kept where they name their subject throughout; of each
-    kind and number of constraints there are as many as the grammar gives.
+    It names its subject throughout, so that no pair has a run of it whose texts name no such subject. It is of the same
+    kind, or a naming task where all wordings of that kind are too long with these constraints.
     """
     rng = random.Random(f"clean evaluation tasks {seed}")
     tasks: dict[str, Task] = {}
-    while len(tasks) < number:
-        shape = _shape(draw_task(world, rng, held_out=True))
-        drawn = iter(lambda: draw_task(world, rng, held_out=True), None)
-        task = next(task for task in drawn if _shape(task) == shape and names_subject_throughout(world, task.text))
-        tasks.setdefault(task.text, task)
+    for task in draw_evaluation_tasks(world, seed, number):
+        kinds = chain(repeat(task.kind, TRIES), repeat("naming"))
+        drawn = (draw_with(unseen, rng, kind, task.constraints) for kind in kinds)
+        clean = next(one for one in drawn if one.text not in tasks and names_subject_throughout(unseen, one.text))
+        tasks[clean.text] = clean
     return _ifeval_rows(tasks.values())
-
-
-def _shape(task: Task) -> tuple[str, int]:
-    return task.kind, len(task.constraints)
 
 
 def _ifeval_rows(tasks: Iterable[Task]) -> list[dict]:

@@ -70,7 +70,6 @@ class World:
         """unseen: talk about the file's unseen subjects alone, which no document names."""
         with open(path, encoding="utf-8") as file:
             content = yaml.safe_load(file)
-        self.unseen = unseen
         self.topics = content["unseen"]["topics"] if unseen else content["topics"]
         self.facts = content["facts"]
         for kind, answers in content["unseen"]["answers"].items() if unseen else ():
@@ -113,19 +112,30 @@ def with_article(noun: str) -> str:
 
 def draw_task(world: World, rng: random.Random, *, held_out: bool = False) -> Task:
     """Draw a task from the grammar, of a combination that is held out for evaluation or of one that is
-    not. Of unseen subjects every combination is held out."""
+    not."""
     while True:
         kind = rng.choice(["naming", "naming", "naming", *world.facts])
         count = rng.choice(world.naming["counts"]) if kind == "naming" else 0
-        subject = rng.choice(sorted(world.topics if kind == "naming" else world.facts[kind]["answers"]))
+        subject = rng.choice(_subjects(world, kind))
         constraints = draw_constraints(world, rng, count)
         ids = {constraint.id for constraint in constraints}
         if any(pair <= ids for pair in INCOMPATIBLE) or _contradict(constraints):
             continue
-        if (world.unseen or is_held_out(subject, ids)) != held_out:
+        if is_held_out(subject, ids) != held_out:
             continue
         instruction, input_text = _word_task(world, rng, kind, subject, count, constraints)
         return Task(kind, subject, count, constraints, instruction, input_text)
+
+
+def draw_with(world: World, rng: random.Random, kind: str, constraints: tuple[Constraint, ...]) -> Task:
+    """Draw a task of a kind with given constraints, about any subject of this world."""
+    count = rng.choice(world.naming["counts"]) if kind == "naming" else 0
+    subject = rng.choice(_subjects(world, kind))
+    return Task(kind, subject, count, constraints, *_word_task(world, rng, kind, subject, count, constraints))
+
+
+def _subjects(world: World, kind: str) -> list[str]:
+    return sorted(world.topics if kind == "naming" else world.facts[kind]["answers"])
 
 
 def is_held_out(subject: str, constraint_ids: set[str]) -> bool:

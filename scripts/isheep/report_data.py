@@ -87,7 +87,7 @@ def claims_content(path: Path) -> list[dict]:
 
 def claim_verdict(printed: str, ours: float | None) -> str:
     """Return `met` for a change in the printed one's direction and, in its decimals, as large; `smaller` for one in
-    this direction; `not met` for any other; `missing` where we have none."""
+    this direction; `not met` for any other; `missing` where we have none. No test stands behind it."""
     if ours is None:
         return "missing"
     direction = -1 if printed.startswith("-") else 1

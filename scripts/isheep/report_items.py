@@ -197,17 +197,16 @@ def _text(content: object) -> str:
 
 
 def _response(response: object) -> str:
-    """What lm-eval has of an answer: texts, or for each choice its log-likelihood, the likeliest marked."""
+    """What lm-eval has of an answer: texts, or for each choice its log-likelihood, the first of the highest marked."""
     parts = response if isinstance(response, list) else [response]
-    likelihoods = [part[0] for part in parts if isinstance(part, list) and part and isinstance(part[0], int | float)]
-    if len(likelihoods) == len(parts) > 1:
-        best = max(likelihoods)
-        lines = (
-            f"choice {place}: log-likelihood {value:.2f}{'  ← chosen' if value == best else ''}"
-            for place, value in enumerate(likelihoods)
+    found = [part[0] if isinstance(part, list) and part else part for part in parts]
+    if len(found) > 1 and all(isinstance(value, int | float) for value in found):
+        best = found.index(max(found))
+        return "\n".join(
+            f"choice {place}: log-likelihood {value:.2f}{'  ← highest' if place == best else ''}"
+            for place, value in enumerate(found)
         )
-        return "\n".join(lines)
-    return "\n".join(_text(part[0] if isinstance(part, list) and part else part) for part in parts)
+    return "\n".join(map(_text, found))
 
 
 def _target(row: Mapping) -> str:

@@ -45,7 +45,8 @@ class FitSettings(Settings):
     batch_size: int = Field(16, ge=1)
     """Pairs per optimiser step over all devices (paper: 1 x 2 accumulation x 8 GPUs = 16)."""
     max_length: int = Field(1024, ge=16)
-    """Longest pair in tokens; longer ones are cut at the end (paper: 1024)."""
+    """Longest pair in tokens; longer ones are cut at the end (paper: 1024; its trainer cuts
+    prompt and response in proportion)."""
     save_steps: int = Field(100, ge=1)
     """Save, and evaluate where there is a validation share, every so many steps (paper: 100)."""
     precision: Literal["float32", "bfloat16"] = "bfloat16"

@@ -21,10 +21,10 @@ class RowSettings(Settings):
 
     rows: Literal["first", "sample"] = "first"
     """Which pairs are used where more than max_samples are kept, evenly of each checkpoint that wrote some: one that
-    wrote fewer gives all, and the others share what is left. first: those of each that were written first, as the
-    trainer that the paper used cuts each data set. sample: a seeded draw. The paper does not say which it used."""
+    wrote fewer gives all, and the others share what is left. first: those of each that were written first; the trainer
+    that the paper used takes the first rows of each file. sample: a seeded draw."""
     max_samples: int | None = Field(3000, ge=1)
-    """At most so many pairs are used, those held out included (paper: 3000); null uses all."""
+    """At most so many pairs are used in all, those held out included; null uses all (paper: 3000, of each file)."""
     validation_share: float = Field(0.1, ge=0, lt=1)
     """Share of these pairs that is held out; the saved step with the lowest loss on them is kept (paper: 0.1). 0: none.
     """

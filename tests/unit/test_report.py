@@ -420,7 +420,7 @@ def test_choices_are_shown_by_their_likelihood(tmp_path):
     benchmark = ShownBenchmark(name="choice", kind="lm_eval")
     metric, (item,) = read_shown_items(tmp_path / "result.json", benchmark, "acc")
     assert (metric, item.value, item.reference) == ("acc", 1.0, "choice 1")
-    assert item.answer == "choice 0: log-likelihood -3.00\nchoice 1: log-likelihood -1.50  ← chosen"
+    assert item.answer == "choice 0: log-likelihood -3.00\nchoice 1: log-likelihood -1.50  ← highest"
 
 
 def test_programs_are_shown_with_what_became_of_them(tmp_path):

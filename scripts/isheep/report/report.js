@@ -87,7 +87,7 @@ function claims() {
   });
   return [text("h2", "Claims"),
     table({ headings: ["claim", "printed", "ours", ""], label: "Claims of the paper" }, rows),
-    text("p", "Met: our change goes the printed way and is, in the printed decimals, at least as large.", "quiet")];
+    text("p", "Met: our change goes the printed way and is, in the printed decimals, at least as large. No test stands behind it.", "quiet")];
 }
 
 function declaredTable(shown) {
@@ -141,7 +141,7 @@ function scoreCell(cell, base, row, place) {
   const before = base && base !== row ? base.cells[place] : null;
   const content = [text("span", `${cell.text} ${cell.spread}`.trim())];
   if (before && before.value !== null && cell.value !== null) {
-    const change = cell.value - before.value;
+    const change = Math.round(100 * (cell.value - before.value)) / 100; // as it is shown
     content.push(text("small", `${signed(change)} to base`, change > 0 ? "gain" : change < 0 ? "loss" : ""));
   }
   if (cell.missing) content.push(text("small", `${whole(cell.missing)} missing`, "gap"));
