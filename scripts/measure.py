@@ -14,6 +14,7 @@ from pathlib import Path
 from isheep import program
 from isheep.journal import Journal
 from isheep.lm_eval_tasks import (
+    check_answers,
     check_punkt,
     fetched_data,
     find_task,
@@ -64,6 +65,8 @@ def run_task(arguments: argparse.Namespace, open_model: Callable) -> dict:
     with fetched_data(arguments.hub_data, data, arguments.task_files), seeded_scoring():
         tasks = load_without_download(manager, arguments.task)
         check_punkt(tasks)
+        if arguments.task_files:
+            check_answers(tasks)
         excluded = arguments.exclude
         model, answered_by = open_model(arguments, tasks)
         results = lm_eval.simple_evaluate(

@@ -25,7 +25,8 @@ IDENTITY_PATTERNS = (
 
 
 def require_whole(folder: Path) -> None:
-    """Raise InputError, naming it, for the first file of weights that is torn, or that the folder's index lacks."""
+    """Raise InputError, naming it, for the first file of weights that is torn, or that the folder's index lacks; and
+    for a file that is missing, new, or of another size than when the checkpoint's identity was written."""
     for index in sorted(folder.glob("*.safetensors.index.json")):
         try:
             named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
@@ -36,6 +37,26 @@ def require_whole(folder: Path) -> None:
                 raise InputError(f"{folder / name} is missing, though {index.name} names it; {RESTORE}.")
     for path in sorted(folder.glob("*.safetensors")):
         _require_whole_file(path)
+    _require_same_files(folder)
+
+
+def _require_same_files(folder: Path) -> None:
+    """Names and sizes are compared, since to read all weights at each start would take minutes."""
+    written = read_object(folder / IDENTITY_FILE).get("sizes") if (folder / IDENTITY_FILE).exists() else None
+    if written is None:
+        return
+    there = {path.name: path.stat().st_size for path in _files(folder)}
+    for name in sorted(written.keys() | there.keys()):
+        if written.get(name) != there.get(name):
+            now, then = (f"{of[name]} bytes" if name in of else "missing" for of in (there, written))
+            raise InputError(
+                f"{folder / name} is not what the checkpoint was made with (now {now}, then {then}); {RESTORE}."
+            )
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files that make a checkpoint."""
+    return sorted({path for pattern in IDENTITY_PATTERNS for path in folder.glob(pattern)})
 
 
 def _require_whole_file(path: Path) -> None:
@@ -56,13 +77,14 @@ def _require_whole_file(path: Path) -> None:
 
 
 def write_identity(folder: Path, base: str | None = None, merged_from: str | None = None) -> str:
-    """Write identity.json, the sha256 over names and contents of the files that make a checkpoint; return the sha256.
+    """Write identity.json, the sha256 over names and contents of the files that make a checkpoint, and their sizes;
+    return the sha256.
 
     base: for an adapter, the sha256 of the weights that it was trained on: part of its identity, and written beside it.
     merged_from: for full weights, the sha256 of the adapter that was merged into them, written beside it.
     Files are read in blocks, so the weights need not fit in memory. Raises InputError for a folder without weights.
     """
-    files = sorted({path for pattern in IDENTITY_PATTERNS for path in folder.glob(pattern)})
+    files = _files(folder)
     if not any(path.suffix == ".safetensors" for path in files):
         raise InputError(f"{folder} holds no *.safetensors file; save the weights before their identity.")
     total = hashlib.sha256(b"" if base is None else f"{base}\n".encode())
@@ -70,6 +92,7 @@ def write_identity(folder: Path, base: str | None = None, merged_from: str | Non
         total.update(f"{path.name}\0{file_sha256(path)}\n".encode())
     beside = {"base": base, "merged_from": merged_from}
     content = {"sha256": total.hexdigest()} | {key: value for key, value in beside.items() if value is not None}
+    content["sizes"] = {path.name: path.stat().st_size for path in files}
     write_json(folder / IDENTITY_FILE, content)
     return total.hexdigest()
 

@@ -4,7 +4,7 @@ import json
 import os
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -217,6 +217,25 @@ def texts_of(content: object) -> Iterator[str]:
     elif isinstance(content, dict | list | tuple):
         for part in content.values() if isinstance(content, dict) else content:
             yield from texts_of(part)
+
+
+def check_answers(tasks: Iterable) -> None:
+    """Raise InputError for the first item of a multiple choice whose right answer is none of its choices: lm-eval would
+    count it as answered wrong."""
+    from lm_eval.api.task import ConfigurableTask
+
+    for task in tasks:
+        if type(task) is not ConfigurableTask or task.OUTPUT_TYPE != "multiple_choice" or task.multiple_input:
+            continue
+        for number, doc in enumerate(task.eval_docs):
+            choices, answer = task.doc_to_choice(doc), task.doc_to_target(doc)
+            for one in answer if isinstance(answer, list) else [answer]:
+                if one not in choices if isinstance(one, str) else one not in range(len(choices)):
+                    raise InputError(
+                        f"the task {task.config.task}: the right answer of item {number} (from 0) is {one!r}, but its "
+                        f"choices are {', '.join(map(repr, choices))}; write one of them, or its number from 0 to "
+                        f"{len(choices) - 1} without quotes."
+                    )
 
 
 @contextmanager

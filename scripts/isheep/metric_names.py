@@ -29,15 +29,15 @@ DEFAULT_METRICS = {
 """What a task without metric_list reports, by its output_type (lm-eval 0.4.13, DEFAULT_METRIC_REGISTRY)."""
 
 
-class _Function(str):
+class PythonFunction(str):
     """A value that a task's file takes from a Python function, by the function's name."""
 
 
-class _TaskLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+class TaskLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     """lm-eval's task files: plain YAML, and `!function`, which is not followed."""
 
 
-_TaskLoader.add_constructor("!function", lambda loader, node: _Function(loader.construct_scalar(node)))
+TaskLoader.add_constructor("!function", lambda loader, node: PythonFunction(loader.construct_scalar(node)))
 
 
 def check_metrics(matrix: Matrix) -> None:
@@ -98,14 +98,19 @@ def lm_eval_files() -> tuple[Path, ...]:
     return tuple(sorted(file for folder in folders for file in Path(folder, "tasks").rglob("*.yaml")))
 
 
-def read_task(file: Path) -> dict:
-    """A task's settings on top of those that its file includes. Empty where this is not such a file."""
-    content = read_yaml(file, _TaskLoader)
+def read_task(file: Path, above: tuple[Path, ...] = ()) -> dict:
+    """A task's settings on top of those that its file includes. Empty where this is not such a file.
+
+    above: the files that include it. Raises InputError where it includes one of them.
+    """
+    if file.resolve() in above:
+        raise InputError(f"{file}: it is included by what it includes itself; drop one of the two `include:`.")
+    content = read_yaml(file, TaskLoader)
     if not isinstance(content, dict):
         return {}
     included = content.get("include")
     below = file.parent / included if isinstance(included, str) else None
-    return (read_task(below) if below and below.is_file() else {}) | content
+    return (read_task(below, (*above, file.resolve())) if below and below.is_file() else {}) | content
 
 
 def _metrics_of_file(task: dict) -> tuple[str, ...]:

@@ -145,6 +145,9 @@ def _tokens_of(folder: Path) -> Count:
         return lambda text: len(text.split())
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(file))
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception as error:  # the library raises nothing more special
+        raise InputError(f"{file} is no tokenizer that can be read ({error}); restore the file.") from None
     tokenizer.no_truncation()
     return lambda text: len(tokenizer.encode(text).ids)

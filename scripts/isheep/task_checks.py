@@ -9,10 +9,11 @@ from isheep.benchmarks import LmEvalSettings
 from isheep.hub_cache import FETCHED
 from isheep.lm_eval_tasks import defines, texts_of
 from isheep.matrix import Matrix
-from isheep.metric_names import lm_eval_files, read_task
+from isheep.metric_names import PythonFunction, TaskLoader, lm_eval_files, read_task
 from isheep.project import located
 from isheep.records import InputError
 from isheep.spelling import nearest, nearest_file
+from isheep.yaml_text import read_yaml
 
 READ_FROM_HERE = ("json", "csv", "text", "parquet", "arrow")
 """A task's dataset_path where its data_files are plain files, named from the working folder."""
@@ -48,8 +49,19 @@ def _require_data(name: str, settings: LmEvalSettings) -> None:
     tasks = {file: read_task(file) for file in _task_files(settings)}
     below = [file.parent / task["include"] for file, task in tasks.items() if isinstance(task.get("include"), str)]
     for task, content in tasks.items():
+        for file in _read_beside(task):
+            if file.exists() and file.resolve() not in named:
+                raise InputError(
+                    f"benchmarks.{name}.files: {task} uses {file}, which is not named there; add it, so that a change "
+                    "of it is noticed."
+                )
         # What another one builds on reads what that one says.
         for file in [] if task in below else _data_files(content):
+            if "*" in file:
+                raise InputError(
+                    f"benchmarks.{name}.files: {task} reads {file}; name each file, there and in data_files, so that a "
+                    "change of it is noticed."
+                )
             if Path(file).resolve() in named:
                 continue
             if not Path(file).exists():
@@ -65,9 +77,20 @@ def _require_data(name: str, settings: LmEvalSettings) -> None:
 
 
 def _data_files(task: dict) -> list[str]:
-    """The files that a task names to read, but for those that are fetched and patterns of names."""
+    """The files that a task names to read, or patterns of their names, but for those that are fetched."""
     arguments = task.get("dataset_kwargs")
     if task.get("dataset_path") not in READ_FROM_HERE or not isinstance(arguments, dict):
         return []
     files = map(located, texts_of(arguments.get("data_files")))
-    return [file for file in files if not file.startswith(f"{FETCHED}/") and "*" not in file and "://" not in file]
+    return [file for file in files if not file.startswith(f"{FETCHED}/") and "://" not in file]
+
+
+def _read_beside(task: Path) -> list[Path]:
+    """The file that a task's file includes, and those of the Python functions that it names."""
+    content = read_yaml(task, TaskLoader)
+    if not isinstance(content, dict):
+        return []
+    included = content.get("include")
+    files = [task.parent / included] if isinstance(included, str) else []
+    modules = {text.rpartition(".")[0] for text in texts_of(content) if isinstance(text, PythonFunction)}
+    return [*files, *(task.parent / f"{module.replace('.', '/')}.py" for module in sorted(modules))]

@@ -61,6 +61,26 @@ def test_a_link_to_nothing_is_named(tiny_checkpoint, tmp_path):
         require_whole(folder)
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda folder: (folder / "tokenizer.json").unlink(), r"tokenizer\.json is .* \(now missing, then \d+ bytes\)"),
+        (
+            lambda folder: (folder / "config.json").write_text("{}"),
+            r"config\.json is .* \(now 2 bytes, then \d+ bytes\)",
+        ),
+        (lambda folder: (folder / "vocab.json").write_text("{}"), r"vocab\.json is .* \(now 2 bytes, then missing\)"),
+    ],
+)
+def test_no_engine_opens_a_checkpoint_whose_files_are_others_than_when_it_was_made(
+    tiny_checkpoint, tmp_path, change, told
+):
+    folder = shutil.copytree(tiny_checkpoint, tmp_path / "checkpoint")
+    change(folder)
+    with pytest.raises(InputError, match=told):
+        open_engine(folder, EngineSettings(dtype="float32"), batch_size=1, threads=1)
+
+
 def test_no_engine_opens_torn_weights(torn):
     with pytest.raises(InputError, match=TORN):
         open_engine(torn, EngineSettings(dtype="float32"), batch_size=1, threads=1)

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 import measure
-from isheep.lm_eval_tasks import fetched_data, find_task
-from isheep.records import InputError
+from isheep.lm_eval_tasks import check_answers, fetched_data, find_task, load_without_download
+from isheep.records import InputError, write_jsonl
 from workspace import ROOT
 
 MOST = 100
@@ -67,3 +67,26 @@ def test_scores_of_numpy_numbers_can_be_written():
 def test_a_task_of_no_file_is_one_sentence():
     with pytest.raises(InputError, match="has no task 'no_such_task'"):
         find_task("no_such_task", [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"), [("1", "is '1'"), (2, "is 2"), ("maybe", "is 'maybe'"), (1, ""), ("no", "")]
+)
+def test_an_answer_that_is_none_of_the_choices_is_told(tmp_path, answer, told):
+    data, task = tmp_path / "mine.jsonl", tmp_path / "mine.yaml"
+    first = "yes" if isinstance(answer, str) else 0  # lm-eval itself looks at the first item
+    write_jsonl(data, [{"question": "Is a fig a fruit?", "answer": one} for one in (first, answer)])
+    content = {
+        **{"task": "mine", "dataset_path": "json", "dataset_kwargs": {"data_files": str(data)}, "test_split": "train"},
+        **{"output_type": "multiple_choice", "doc_to_text": "{{question}}", "doc_to_choice": ["yes", "no"]},
+    }
+    task.write_text(yaml.safe_dump(content | {"doc_to_target": "answer"}))
+    with fetched_data(None, {}, [task, data]):
+        tasks = load_without_download(find_task("mine", [task]), "mine")
+    if not told:
+        check_answers(tasks)
+        return
+    with pytest.raises(
+        InputError, match=rf"the task mine: the right answer of item 1 \(from 0\) {told}, but its choices"
+    ):
+        check_answers(tasks)

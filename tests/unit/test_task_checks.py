@@ -7,9 +7,11 @@ import yaml
 
 from isheep.config_file import load_config
 from isheep.matrix import Matrix
+from isheep.metric_names import PythonFunction
 from isheep.records import InputError
 from isheep.task_checks import check_task_files
 
+yaml.SafeDumper.add_representer(PythonFunction, lambda dumper, name: dumper.represent_scalar("!function", str(name)))
 TASK = {
     **{"task": "own", "dataset_path": "json", "test_split": "train", "output_type": "multiple_choice"},
     **{"doc_to_text": "{{question}}", "doc_to_choice": ["yes", "no"], "doc_to_target": "answer"},
@@ -51,6 +53,28 @@ def test_the_data_of_a_task_that_another_one_builds_on_need_not_be_named(tmp_pat
     below = tmp_path / "below.yaml"
     below.write_text(yaml.safe_dump({"dataset_kwargs": {"data_files": str(tmp_path / "other.jsonl")}}))
     check(tmp_path, str(data), [data, below], include="below.yaml")
+
+
+@pytest.mark.parametrize(
+    ("file", "changes"),
+    [("below.yaml", {"include": "below.yaml"}), ("texts.py", {"doc_to_text": PythonFunction("texts.of")})],
+)
+def test_what_a_task_includes_or_calls_must_be_named(tmp_path, data, file, changes):
+    (tmp_path / file).write_text("")
+    with pytest.raises(InputError, match=rf"own.yaml uses {tmp_path}/{file}, which is not named there; add it"):
+        check(tmp_path, str(data), [data], **changes)
+    check(tmp_path, str(data), [data, tmp_path / file], **changes)
+
+
+def test_a_pattern_of_files_is_refused(tmp_path, data):
+    with pytest.raises(InputError, match=r"own.yaml reads .*\*.jsonl; name each file, there and in data_files"):
+        check(tmp_path, str(tmp_path / "*.jsonl"), [data])
+
+
+def test_tasks_that_include_each_other_are_told(tmp_path, data):
+    (tmp_path / "other.yaml").write_text("include: own.yaml\n")
+    with pytest.raises(InputError, match="is included by what it includes itself"):
+        check(tmp_path, str(data), [data, tmp_path / "other.yaml"], include="other.yaml")
 
 
 def test_data_that_does_not_exist_is_told_with_the_nearest_file(tmp_path, data):
