@@ -105,11 +105,19 @@ def load_without_download(manager, task: str) -> list:
     """lm-eval's Task objects of a task or group.
 
     Some tasks shuffle their items by `random` while they are loaded (GPQA its choices), and datasets keeps what was
-    made first; so `random` is seeded here.
+    made first; so `random` is seeded here. Raises InputError for a task that cannot be read as its file says.
     """
+    from jinja2 import TemplateError
+
     random.seed(SCORER_SEED)
-    with no_download():
-        return list(manager.load([task])["tasks"].values())
+    try:
+        with no_download():
+            return list(manager.load([task])["tasks"].values())
+    except (KeyError, IndexError, TemplateError) as error:
+        raise InputError(
+            f"the task {task} cannot be read: its file names a field, a split or an answer that its data do not have "
+            f"({type(error).__name__}: {error}); correct the file, or its data."
+        ) from error
 
 
 def check_punkt(tasks: list) -> None:

@@ -70,19 +70,19 @@ def test_a_task_of_no_file_is_one_sentence():
 
 
 @pytest.mark.parametrize(
+    ("changes", "told"), [({"doc_to_text": "{{prompt}}"}, "'prompt' is undefined"), ({"test_split": "dev"}, "'dev'")]
+)
+def test_a_field_or_split_that_the_data_lack_is_told(tmp_path, changes, told):
+    with pytest.raises(InputError, match=rf"^the task mine cannot be read: its file names a field.*{told}"):
+        loaded(tmp_path, ["yes"], **changes)
+
+
+@pytest.mark.parametrize(
     ("answer", "told"), [("1", "is '1'"), (2, "is 2"), ("maybe", "is 'maybe'"), (1, ""), ("no", "")]
 )
 def test_an_answer_that_is_none_of_the_choices_is_told(tmp_path, answer, told):
-    data, task = tmp_path / "mine.jsonl", tmp_path / "mine.yaml"
-    first = "yes" if isinstance(answer, str) else 0  # lm-eval itself looks at the first item
-    write_jsonl(data, [{"question": "Is a fig a fruit?", "answer": one} for one in (first, answer)])
-    content = {
-        **{"task": "mine", "dataset_path": "json", "dataset_kwargs": {"data_files": str(data)}, "test_split": "train"},
-        **{"output_type": "multiple_choice", "doc_to_text": "{{question}}", "doc_to_choice": ["yes", "no"]},
-    }
-    task.write_text(yaml.safe_dump(content | {"doc_to_target": "answer"}))
-    with fetched_data(None, {}, [task, data]):
-        tasks = load_without_download(find_task("mine", [task]), "mine")
+    # lm-eval itself looks at the first item
+    tasks = loaded(tmp_path, ["yes" if isinstance(answer, str) else 0, answer])
     if not told:
         check_answers(tasks)
         return
@@ -90,3 +90,16 @@ def test_an_answer_that_is_none_of_the_choices_is_told(tmp_path, answer, told):
         InputError, match=rf"the task mine: the right answer of item 1 \(from 0\) {told}, but its choices"
     ):
         check_answers(tasks)
+
+
+def loaded(folder, answers, **changes):
+    """The tasks of a file about questions with these answers."""
+    data, task = folder / "mine.jsonl", folder / "mine.yaml"
+    write_jsonl(data, [{"question": "Is a fig a fruit?", "answer": answer} for answer in answers])
+    content = {
+        **{"task": "mine", "dataset_path": "json", "dataset_kwargs": {"data_files": str(data)}, "test_split": "train"},
+        **{"output_type": "multiple_choice", "doc_to_text": "{{question}}", "doc_to_choice": ["yes", "no"]},
+    }
+    task.write_text(yaml.safe_dump(content | {"doc_to_target": "answer"} | changes))
+    with fetched_data(None, {}, [task, data]):
+        return load_without_download(find_task("mine", [task]), "mine")
