@@ -10,7 +10,7 @@ from isheep import program
 from isheep.csv_text import read_frame, write_frame
 from isheep.ownership import Output
 from isheep.published import load_published
-from isheep.row_notes import SelectionPlace, Shown, training_notes
+from isheep.row_notes import Shown, add_selections_argument, training_notes
 from isheep.table_notes import row_title, table_notes
 from isheep.table_numbers import build_table, check_table, table_sheet
 from isheep.table_text import add_sheet_arguments, write_sheet
@@ -49,13 +49,7 @@ parser.add_argument("--rows", required=True, help="the table's rows, JSON")
 parser.add_argument("--published", type=Path, help="csv of the paper's numbers, with its remarks.csv beside it")
 parser.add_argument("--significance", type=Path, nargs="*", default=[], help="csv files of compare_iterations.py")
 parser.add_argument("--contamination", type=Path, help="csv of the test items that overlap with training data")
-parser.add_argument(
-    "--selections",
-    type=SelectionPlace.model_validate_json,
-    nargs="*",
-    default=[],
-    help="for each checkpoint model, seed, recipe, iteration, path of the record; JSON",
-)
+add_selections_argument(parser)
 parser.add_argument("--csv", type=Output, required=True, help="csv to write; its stem is the table's name")
 add_sheet_arguments(parser)
 

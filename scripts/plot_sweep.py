@@ -14,7 +14,7 @@ from isheep import program
 from isheep.csv_text import read_frame
 from isheep.figures import SweepFigure, SweepPoint, check_resolved
 from isheep.plotting import add_figure_arguments, draw_series, finish, house_style, save
-from isheep.row_notes import SelectionPlace, Shown, training_notes
+from isheep.row_notes import Shown, add_selections_argument, training_notes
 from isheep.score_points import check_metrics, draw_panels, notes_on_points, points_of_panels
 
 
@@ -73,13 +73,7 @@ parser = argparse.ArgumentParser(description=__doc__)
 add_figure_arguments(parser)
 parser.add_argument("--points", required=True, help="whose scores stand where: x, iteration, checkpoint, model; JSON")
 parser.add_argument("--scores", type=Path, required=True, help="csv of all scores")
-parser.add_argument(
-    "--selections",
-    type=SelectionPlace.model_validate_json,
-    nargs="*",
-    default=[],
-    help="for each checkpoint model, seed, recipe, iteration, path of the record; JSON",
-)
+add_selections_argument(parser)
 
 if __name__ == "__main__":
     program.run(main, parser)

@@ -3,6 +3,7 @@
 Tables and figures show it below their numbers.
 """
 
+import argparse
 from collections.abc import Iterable, Mapping, Sequence
 
 from isheep.reading import read_object
@@ -51,6 +52,17 @@ class Shown(Settings):
     """Number of the iteration."""
     checkpoint: str
     """Its folder below the seed's."""
+
+
+def add_selections_argument(parser: argparse.ArgumentParser) -> None:
+    """Add `--selections`: where the records of the shown checkpoints' training sets lie."""
+    parser.add_argument(
+        "--selections",
+        type=SelectionPlace.model_validate_json,
+        nargs="*",
+        default=[],
+        help="for each checkpoint model, seed, recipe, iteration, path of the record; JSON",
+    )
 
 
 def training_notes(places: Sequence[SelectionPlace], shown: Iterable[Shown]) -> list[str]:
