@@ -79,7 +79,9 @@ def test_every_open_choice_stands_below_the_tables_that_it_touches(paper):
             "AlpacaEval at temperature 0.7": bool(benchmarks & {"alpaca_eval", "mt_bench"}),
             "how IFEval's answers were drawn": "ifeval" in benchmarks,
             "one score; the paper does not say what it is compared with": "icl" in recipes,
-            "which of more it takes": True,
+            "the first ones of each file, whose order and number are not known": True,
+            "Total_base trains on 3000 pairs in all": "total_base" in recipes,
+            "the 3000 pairs are drawn": bool(recipes & {"direct_20k", "direct_30k"}),
             "Each pair weighs the same": True,
             "in our own words": True,
         }
