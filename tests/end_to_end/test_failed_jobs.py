@@ -303,16 +303,16 @@ def test_each_stage_fails_in_each_way(rule, unchanged, judge, preloaded_path, tm
     there, back = Step(rule, CHANGES[rule], by_an_error), Step(rule, former(CHANGES[rule]), by_an_error)
     undisturbed.change(there)
     undisturbed.workspace.snakemake()
-    expected = {there: undisturbed.files(), back: unchanged.files()}
+    steps, expected = (there, back), (undisturbed.files(), unchanged.files())
     run.results_of(unchanged)
     ways = [*WAYS, *WAYS_TO_END, *(WAYS_OF_A_JUDGE if rule == "judge_mt_bench" else ())]
     for number, way in enumerate(ways):
-        step = back if number % 2 else there
+        step, wanted = steps[number % 2], expected[number % 2]
         run.change(step)
         way(run, step)
         run.workspace.snakemake()
         found = run.files()
-        differing = [path for path in expected[step] | found if found.get(path) != expected[step].get(path)]
+        differing = [path for path in wanted | found if found.get(path) != wanted.get(path)]
         assert differing == [], (rule, way.__name__)
         assert run.workspace.jobs() == {}, (rule, way.__name__)
 
