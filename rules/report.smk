@@ -4,7 +4,7 @@
 # writes   results/<experiment>/report/index.html    tables, figures, scores, what became of the data, costs
 #          results/<experiment>/report/items/        the items of each result record, which the page loads when asked
 #
-# What the page shows of the kept configuration, and of the jobs' times, is read where it lies: neither changes a result.
+# What the page shows of the jobs' times is read where it lies: they change no result.
 
 
 rule make_report:
@@ -34,12 +34,12 @@ rule make_report:
         benchmarks=literally(as_values(benchmarks_shown())),
         iterations=literally(as_values(ITERATIONS)),
         figures=literally(as_values(figures_shown())),
-        configuration=f"{RESULTS}/{CONFIGURATION}",
+        configuration=literally(configuration_shown()),
     message:
         "Make the report"
     shell:
         f"python {SCRIPTS}/make_report.py"
         " --name={params.name:q} --grid={params.grid:q} --rows {params.rows:q} --benchmarks {params.benchmarks:q}"
         " --iterations {params.iterations:q} --figures {params.figures:q} --tables {input.tables:q}"
-        " --scores={input.scores:q} --configuration={params.configuration:q} --page {input.page:q}"
+        " --scores={input.scores:q} --configuration {params.configuration:q} --page {input.page:q}"
         " --report={output.report:q} 2> {log:q}"

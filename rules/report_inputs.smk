@@ -1,7 +1,9 @@
 # What tables, figures and the report are made from. Input functions, no rules.
 from types import SimpleNamespace
 
-from isheep.kept_configuration import CONFIGURATION
+from isheep.config import WITHOUT_EFFECT
+from isheep.kept_configuration import configuration_sections
+from isheep.ledger import SELECTION_RECORD
 from isheep.tables import TableSettings
 
 # Every result record of the experiment.
@@ -170,6 +172,11 @@ def selections_of_sweep(wildcards):
     return of_trained("selection.json", shown)
 
 
+def with_selections(ledgers):
+    """These ledgers, and the records of their selections, which have their checksums."""
+    return [file for ledger in ledgers for file in (ledger, str(Path(ledger).with_name(SELECTION_RECORD)))]
+
+
 def ledgers_of_figure(wildcards):
     """The ledgers of the iterations in a figure of kind share."""
     figure = MATRIX.figure(wildcards.figure)
@@ -272,6 +279,11 @@ def benchmarks_shown():
     return shown
 
 
+def configuration_shown():
+    """The configuration, section by section, without what cannot change a result."""
+    return [text for key, text in configuration_sections(CONFIG).items() if key not in WITHOUT_EFFECT]
+
+
 def figures_shown():
     return [
         {"path": f"{RESULTS}/figures/{name}.svg", "caption": figure.caption} for name, figure in CONFIG.figures.items()
@@ -301,7 +313,7 @@ def written_in(entry):
     for seed in CONFIG.experiment.seeds:
         home = f"{RESULTS}/{entry['model']}/seed{seed}"
         own = f"{home}/{entry['recipe']}/iter{entry['iteration']}"
-        files += [f"{own}/data.json", f"{own}/ledger.jsonl"]
+        files += [f"{own}/data.json", *with_selections([f"{own}/ledger.jsonl"])]
         for source in entry["sources"]:
             for shard in range(entry["shards"]):
                 files += [f"{home}/{source}/instructions/shard{shard}.rejected.jsonl"]

@@ -14,7 +14,7 @@ from isheep import program
 from isheep.csv_text import read_frame
 from isheep.grid import PUBLISHED, Grid
 from isheep.ownership import Output
-from isheep.records import publish, read_text
+from isheep.records import publish
 from isheep.report_data import (
     CLAIMS,
     ShownFigure,
@@ -60,7 +60,7 @@ def main(arguments: argparse.Namespace) -> None:
             "figures": [figure_content(figure) for figure in figures],
             "costs": judging_costs(records),
             "versions": package_versions(records),
-            "configuration": configuration_text(arguments.configuration),
+            "configuration": "".join(arguments.configuration),
             "benchmarks": [
                 {"name": benchmark.name, "kind": benchmark.kind, "metric": metric, "texts": len(places) + number}
                 for number, (benchmark, metric) in enumerate(zip(benchmarks, metrics, strict=True))
@@ -148,11 +148,6 @@ def with_earlier_records(shown: list[dict], places: list[tuple[Path, dict]], row
     return records
 
 
-def configuration_text(path: Path) -> str | None:
-    """The configuration of the last run that made anything of these results, where one is kept beside them."""
-    return read_text(path) if path.exists() else None
-
-
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--name", required=True, help="name of the experiment")
 parser.add_argument("--grid", required=True, help="folder, models with their checkpoints, seeds and benchmarks, JSON")
@@ -162,7 +157,7 @@ parser.add_argument("--iterations", nargs="*", default=[], help="trained checkpo
 parser.add_argument("--figures", nargs="*", default=[], help="path and caption of figures, JSON each")
 parser.add_argument("--tables", type=Path, nargs="*", default=[], help="Markdown of a table, with its csv beside it")
 parser.add_argument("--scores", type=Path, required=True, help="csv of all scores")
-parser.add_argument("--configuration", type=Path, required=True, help="the kept configuration, shown where it exists")
+parser.add_argument("--configuration", nargs="+", required=True, help="sections of the configuration, YAML each")
 parser.add_argument("--page", type=Path, nargs="+", required=True, help="markup, style and script of the page")
 parser.add_argument("--report", type=Output, required=True, help="folder to write")
 

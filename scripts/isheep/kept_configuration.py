@@ -18,15 +18,21 @@ PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
 """User and password in an address. Keys of APIs are never part of a configuration, which names their variable."""
 
 
-def keep_configuration(config: Config, folder: str | Path) -> None:
-    """Write the configuration into the folder of its results. No rule makes this file or reads it."""
+def configuration_sections(config: Config) -> dict[str, str]:
+    """Return each section of the configuration as YAML, by its key: with every default, and without passwords."""
     # Of the hardware what was given: the rest is found on each machine.
     hardware = config.hardware.model_dump(mode="json", exclude_unset=True)
-    content = yaml.safe_dump(
-        config.model_dump(mode="json") | {"hardware": hardware}, sort_keys=False, allow_unicode=True, width=120
-    )
+    content = config.model_dump(mode="json") | {"hardware": hardware}
+    return {
+        key: PASSWORD.sub("", yaml.safe_dump({key: section}, sort_keys=False, allow_unicode=True, width=120))
+        for key, section in content.items()
+    }
+
+
+def keep_configuration(config: Config, folder: str | Path) -> None:
+    """Write the configuration into the folder of its results. No rule makes this file or reads it."""
     with publish(Path(folder, CONFIGURATION)) as partial:
-        partial.write_text(HEADING + PASSWORD.sub("", content), encoding="utf-8")
+        partial.write_text(HEADING + "".join(configuration_sections(config).values()), encoding="utf-8")
 
 
 def say_where_results_are(folder: str | Path) -> None:

@@ -189,15 +189,22 @@ NOTHING = {
     "threads": Change(CONFIG, "threads: 1 ", "threads: 2 "),
     "micro batch": Change(CONFIG, "micro_batch_size: 16", "micro_batch_size: 4"),
     "GPUs": Change(CONFIG, "  gpus_per_node: 0 ", "  gpu_memory_gib: 40\n  gpus_per_node: 8 "),
-    "bound of prompts": Change(SMALL, "prompts_per_shard: 40", "prompts_per_shard: 40\n  max_prompts_per_shard: 99"),
-    "share of readable scores": Change(CONFIG, "\nassessment:\n", "\nassessment:\n  min_readable_share: 0.2\n"),
     "comment": Change("scripts/write_responses.py", "    requests = []\n", "    requests = []  # none yet\n"),
     "docstring": Change("scripts/isheep/selection.py", '"""Count the pairs', '"""Tell how many pairs'),
     "formatting": Change("scripts/isheep/prompts.py", "    return [*system", "\n    return [*system"),
-    "threshold of a recipe that asks for no score": Change(SMALL, "clusters: 20}", "clusters: 20, threshold: 3}"),
 }
 
+REPORT = {"make_report": {"report"}}
+"""What follows from a key that is shown with the configuration, and that no other job uses."""
+
 EXACT = {
+    "bound of prompts": Change(
+        SMALL, "prompts_per_shard: 40", "prompts_per_shard: 40\n  max_prompts_per_shard: 99", REPORT
+    ),
+    "share of readable scores": Change(CONFIG, "\nassessment:\n", "\nassessment:\n  min_readable_share: 0.2\n", REPORT),
+    "threshold of a recipe that asks for no score": Change(
+        SMALL, "clusters: 20}", "clusters: 20, threshold: 3}", REPORT
+    ),
     "threshold": Change(CONFIG, "threshold: 8", "threshold: 7", SCORED_AGAIN),
     "assessment prompt": Change(
         "config/demo/prompts/assessment/combined_quality.yaml",
@@ -339,9 +346,7 @@ EXACT = {
         "scripts/isheep/report/style.css",
         "color-scheme: light dark",
         "color-scheme: light",
-        {"make_report": {"report"}},
+        REPORT,
     ),
-    "function of the report": Change(
-        "scripts/isheep/report_data.py", "EXAMPLES = 3", "EXAMPLES = 4", {"make_report": {"report"}}
-    ),
+    "function of the report": Change("scripts/isheep/report_data.py", "EXAMPLES = 3", "EXAMPLES = 4", REPORT),
 }

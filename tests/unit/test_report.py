@@ -145,7 +145,6 @@ def results(tmp_path, monkeypatch) -> Path:
         rate(home / checkpoint / "benchmarks/talk", [5, None] if checkpoint == "base" else [7, 8])
     write_iteration(home, "base", "one_base/iter1")
     write_iteration(home, "one_base/iter1", "one_base/iter2")
-    (results / "configuration.yaml").write_text(f"# {EVIL}", encoding="utf-8")
     measured = dict.fromkeys(RIGHT, ("task", "talk"))
     grid = Grid(results=str(results), seeds=(1,), measured={"m": measured})
     scores = [
@@ -185,7 +184,7 @@ def report(results: Path, *tables: str, name: str = "evil") -> Path:
     flags = [part for flag, entries in lists.items() for part in (f"--{flag}", *map(json.dumps, entries))]
     flags += ["--tables", *(f"{results}/tables/{table}.md" for table in tables)]
     flags += ["--page", *map(str, PARTS), f"--name={name}", f"--grid={(results / 'grid.json').read_text()}"]
-    flags += [f"--scores={results}/tables/scores.csv", f"--configuration={results}/configuration.yaml"]
+    flags += [f"--scores={results}/tables/scores.csv", "--configuration", "experiment:\n", f"# {EVIL}\n"]
     make_report.main(make_report.parser.parse_args([*flags, f"--report={results}/report"]))
     return results / "report"
 
@@ -283,11 +282,10 @@ def test_examples_are_the_same_each_time_and_others_with_another_seed():
     assert all(row["place"] % 2 == 0 for row in drawn["even"])
 
 
-def test_a_report_without_tables_and_configuration_says_so(results):
-    (results / "configuration.yaml").unlink()
+def test_a_report_without_tables_shows_none_and_the_whole_configuration(results):
     shown = content_of(report(results))
     assert shown["tables"] == shown["claims"] == []
-    assert shown["configuration"] is None
+    assert shown["configuration"] == f"experiment:\n# {EVIL}\n"
 
 
 def test_an_experiment_in_which_nothing_is_measured_has_a_report(tmp_path, monkeypatch):
@@ -298,10 +296,10 @@ def test_an_experiment_in_which_nothing_is_measured_has_a_report(tmp_path, monke
         f"--grid={Grid(results='results/none', seeds=(1,)).model_dump_json()}",
         "--scores=scores.csv",
     ]
-    flags += ["--configuration=none.yaml", "--page", *map(str, PARTS), "--report=report"]
+    flags += ["--configuration=experiment:", "--page", *map(str, PARTS), "--report=report"]
     make_report.main(make_report.parser.parse_args(flags))
     shown = content_of(Path("report"))
-    assert not any(content for name, content in shown.items() if name != "name")
+    assert not any(content for name, content in shown.items() if name not in ("name", "configuration"))
 
 
 def test_items_that_are_not_those_of_their_record_are_refused(results):

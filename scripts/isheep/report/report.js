@@ -524,9 +524,8 @@ function drawRun(view) {
       data.versions.map(({ package: name, versions }) => [name, versions.join(", ")]))
     : text("p", "No result record names a package."));
   view.append(text("h2", "Configuration"));
-  view.append(data.configuration === null
-    ? text("p", "No configuration is kept beside these results.")
-    : folded("With every default", () => text("pre", data.configuration, "text code")));
+  view.append(folded("With every default, without what cannot change a result",
+    () => text("pre", data.configuration, "text code")));
 }
 
 function stageTimes(times) {
