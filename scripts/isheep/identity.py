@@ -8,6 +8,8 @@ from isheep.reading import read_object
 from isheep.records import InputError, file_sha256, write_json
 
 IDENTITY_FILE = "identity.json"
+MARKED = 1 << 20
+"""Bytes at the end of a file by which it is told from another one of its size."""
 RESTORE = "restore it, or remove its folder and make or fetch the weights again"
 IDENTITY_PATTERNS = (
     "*.safetensors",
@@ -26,7 +28,7 @@ IDENTITY_PATTERNS = (
 
 def require_whole(folder: Path) -> None:
     """Raise InputError, naming it, for the first file of weights that is torn, or that the folder's index lacks; and
-    for a file that is missing, new, or of another size than when the checkpoint's identity was written."""
+    for a file that is missing, new, or another one than when the checkpoint's identity was written."""
     for index in sorted(folder.glob("*.safetensors.index.json")):
         try:
             named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
@@ -41,17 +43,25 @@ def require_whole(folder: Path) -> None:
 
 
 def _require_same_files(folder: Path) -> None:
-    """Names and sizes are compared, since to read all weights at each start would take minutes."""
-    written = read_object(folder / IDENTITY_FILE).get("sizes") if (folder / IDENTITY_FILE).exists() else None
+    written = read_object(folder / IDENTITY_FILE).get("marks") if (folder / IDENTITY_FILE).exists() else None
     if written is None:
         return
-    there = {path.name: path.stat().st_size for path in _files(folder)}
+    there = {path.name: _mark(path) for path in _files(folder)}
     for name in sorted(written.keys() | there.keys()):
         if written.get(name) != there.get(name):
-            now, then = (f"{of[name]} bytes" if name in of else "missing" for of in (there, written))
+            now, then = (of.get(name, "missing") for of in (there, written))
             raise InputError(
                 f"{folder / name} is not what the checkpoint was made with (now {now}, then {then}); {RESTORE}."
             )
+
+
+def _mark(path: Path) -> str:
+    """A file's size, and the start of the sha256 of its last MiB: to read all weights at each start would take minutes,
+    and training changes the last of them as it changes the others."""
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        file.seek(max(0, size - MARKED))
+        return f"{size} bytes, {hashlib.sha256(file.read()).hexdigest()[:12]}"
 
 
 def _files(folder: Path) -> list[Path]:
@@ -77,7 +87,7 @@ def _require_whole_file(path: Path) -> None:
 
 
 def write_identity(folder: Path, base: str | None = None, merged_from: str | None = None) -> str:
-    """Write identity.json, the sha256 over names and contents of the files that make a checkpoint, and their sizes;
+    """Write identity.json, the sha256 over names and contents of the files that make a checkpoint, and their marks;
     return the sha256.
 
     base: for an adapter, the sha256 of the weights that it was trained on: part of its identity, and written beside it.
@@ -92,7 +102,7 @@ def write_identity(folder: Path, base: str | None = None, merged_from: str | Non
         total.update(f"{path.name}\0{file_sha256(path)}\n".encode())
     beside = {"base": base, "merged_from": merged_from}
     content = {"sha256": total.hexdigest()} | {key: value for key, value in beside.items() if value is not None}
-    content["sizes"] = {path.name: path.stat().st_size for path in files}
+    content["marks"] = {path.name: _mark(path) for path in files}
     write_json(folder / IDENTITY_FILE, content)
     return total.hexdigest()
 

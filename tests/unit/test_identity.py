@@ -17,6 +17,14 @@ from isheep.training import FitSettings
 TORN = r"model\.safetensors is torn: it has \d+ bytes, but its header tells of \d+; restore it"
 
 
+def swap_weights(folder: Path) -> None:
+    """Put other weights of the same size there."""
+    file = folder / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-40:] = bytes(40)
+    file.write_bytes(content)
+
+
 @pytest.fixture
 def torn(tiny_checkpoint, tmp_path) -> Path:
     """A checkpoint whose weights end early, as a power cut or a broken copy leaves them."""
@@ -64,12 +72,19 @@ def test_a_link_to_nothing_is_named(tiny_checkpoint, tmp_path):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda folder: (folder / "tokenizer.json").unlink(), r"tokenizer\.json is .* \(now missing, then \d+ bytes\)"),
+        (
+            lambda folder: (folder / "tokenizer.json").unlink(),
+            r"tokenizer\.json is .* \(now missing, then \d+ bytes, \w+\)",
+        ),
         (
             lambda folder: (folder / "config.json").write_text("{}"),
-            r"config\.json is .* \(now 2 bytes, then \d+ bytes\)",
+            r"config\.json is .* \(now 2 bytes, \w+, then \d+ bytes, \w+\)",
         ),
-        (lambda folder: (folder / "vocab.json").write_text("{}"), r"vocab\.json is .* \(now 2 bytes, then missing\)"),
+        (swap_weights, r"model\.safetensors is .* \(now (\d+ bytes), \w+, then \1, \w+\)"),
+        (
+            lambda folder: (folder / "vocab.json").write_text("{}"),
+            r"vocab\.json is .* \(now 2 bytes, \w+, then missing\)",
+        ),
     ],
 )
 def test_no_engine_opens_a_checkpoint_whose_files_are_others_than_when_it_was_made(
