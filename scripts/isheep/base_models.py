@@ -20,6 +20,8 @@ NEEDED = {
     "weights (*.safetensors)": ("*.safetensors",),
 }
 """What a base model's folder holds, and by which files."""
+SETTINGS = ("config.json", TOKENIZER_SETTINGS, "generation_config.json", "special_tokens_map.json")
+"""The folder's small files; the tokenizer's and the weights' own are read by those who count with them."""
 OTHER_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.gguf")
 """Weights in forms that are not read."""
 OF_MARKER = {
@@ -32,7 +34,8 @@ WITHOUT_MARKER = "config/chat_templates/plain.jinja"
 
 
 def require_base_model(folder: Path) -> None:
-    """Raise InputError, naming all of it, for what a base model's folder must hold and this one lacks."""
+    """Raise InputError, naming all of it, for what a base model's folder must hold and this one lacks, or for settings
+    that are no JSON."""
     missing = [what for what, names in NEEDED.items() if not _holds(folder, names)]
     if missing:
         others = _holds(folder, OTHER_WEIGHTS) and not _holds(folder, ("*.safetensors",))
@@ -41,6 +44,9 @@ def require_base_model(folder: Path) -> None:
             f"{folder} lacks {', '.join(missing)}, and so is no folder of a base model{convert}; copy what is missing "
             "there, or name the folder that has it."
         )
+    for name in SETTINGS:
+        if (folder / name).is_file():
+            _read(folder / name)
 
 
 def require_chat_template(folder: Path, model: str, where: str) -> None:

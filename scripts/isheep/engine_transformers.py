@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, DynamicCache, GenerationConfig, PretrainedConfig
+from transformers import AutoModelForCausalLM, DynamicCache, GenerationConfig, PretrainedConfig, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 from transformers.utils import logging
 
@@ -18,6 +18,7 @@ from isheep.engine import (
     Written,
     stop_position,
 )
+from isheep.records import InputError
 
 STEPS_BETWEEN_STOP_CHECKS = 8
 """A stop text is cut off exactly in any case; looking for it less often only writes a few tokens too many."""
@@ -36,7 +37,7 @@ class TransformersEngine(Engine):
         torch.set_num_threads(threads)
         logging.disable_progress_bar()
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        model = AutoModelForCausalLM.from_pretrained(self._weights, dtype=settings.dtype)
+        model = opened(self._weights, settings.dtype)
         if self._adapter is not None:
             from peft import PeftModel
 
@@ -116,6 +117,18 @@ class TransformersEngine(Engine):
         ids = torch.tensor([[self._pad_id] * (longest - len(row)) + row for row in rows])
         mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
         return ids.to(self._model.device), mask.to(self._model.device)
+
+
+def opened(weights: Path, dtype: str) -> PreTrainedModel:
+    """Return a checkpoint's model. Raises InputError for a folder whose files do not fit each other."""
+    try:
+        return AutoModelForCausalLM.from_pretrained(weights, dtype=dtype)
+    except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"{weights} cannot be opened as a model ({type(error).__name__}: {reason}); see that config.json and the "
+            "weights belong together."
+        ) from error
 
 
 class SeededNoise:

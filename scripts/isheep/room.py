@@ -116,6 +116,7 @@ def _longest_draw(asked: Asked, seeds: list[SeedTask], count: Count) -> list[See
 def _advice(asked: Asked, count: Count, limit: int) -> str:
     """What to lower, and to what, so that everything fits together: responses and assessments share what there is."""
     prompts = _prompts(asked, count)
+    demonstrations, prompts["instructions"] = _demonstrations_that_leave_room(asked, count, limit)
     left = {name: limit - prompts[name] for name in ("instructions", "responses")}
     if "assessment" in prompts:
         shared = limit - (prompts["assessment"] - asked.responses)
@@ -123,14 +124,24 @@ def _advice(asked: Asked, count: Count, limit: int) -> str:
         left["responses"] = min(left["responses"], shared - left["assessment"])
     if min(left.values()) < 1:
         return "take a model with more, or shorten what it reads (instructions.demonstrations, the prompts' files)"
-    lower = {
-        name: f"{name}.sampling.max_tokens to {most // ROUND * ROUND or most}"
+    lower = {"instructions.demonstrations": demonstrations} if demonstrations < asked.demonstrations else {}
+    lower |= {
+        f"{name}.sampling.max_tokens": most // ROUND * ROUND or most
         for name, most in left.items()
         if most < getattr(asked, name)
     }
-    if "instructions" in lower and left["instructions"] < prompts["instructions"]:
-        lower["instructions"] += " (or instructions.demonstrations, which leaves more room)"
-    return f"lower {listed(lower.values())}"
+    return f"lower {listed(f'{key} to {value}' for key, value in lower.items())}"
+
+
+def _demonstrations_that_leave_room(asked: Asked, count: Count, limit: int) -> tuple[int, int]:
+    """The most demonstrations whose prompt leaves as much room as it takes, else one; and the tokens of that prompt.
+
+    A continuation that is cut off within its first instructions gives none.
+    """
+    for number in range(asked.demonstrations, 0, -1):
+        size = _prompts(asked.model_copy(update={"demonstrations": number}), count)["instructions"]
+        if size + min(size, asked.instructions) <= limit or number == 1:
+            return number, size
 
 
 def _bytes(text: str) -> int:

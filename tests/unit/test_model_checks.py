@@ -7,9 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from tokenizers import Tokenizer
 
 from isheep.config_file import read_config
+from isheep.engine_transformers import opened
 from isheep.matrix import Matrix
 from isheep.model_checks import asked_of_models, check_base_models
 from isheep.prompts import drawn_demonstrations, instruction_prompt, load_meta_prompt, load_seed_tasks
@@ -45,6 +47,14 @@ def complaint(model: Path, keys: str = "") -> str:
     return str(error.value)
 
 
+def as_advised(said: str) -> str:
+    """The keys of a configuration that a message advises."""
+    keys = {section: {"sampling": {"max_tokens": int(most)}} for section, most in MOST.findall(said)}
+    for demonstrations in re.findall(r"instructions\.demonstrations to (\d+)", said):
+        keys["instructions"] |= {"demonstrations": int(demonstrations)}
+    return yaml.safe_dump(keys)
+
+
 def test_a_model_with_room_is_fine(model):
     with_positions(model, 4096)
     check(model)
@@ -68,6 +78,19 @@ def test_all_that_a_folder_lacks_is_named(model, removed, named):
     )
 
 
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "generation_config.json"])
+def test_settings_that_are_no_json_are_named(model, name):
+    (model / name).write_text('{"vocab_size": ')
+    assert f"{model / name} is not valid JSON" in complaint(model)
+
+
+def test_a_model_whose_files_do_not_fit_each_other_is_named_when_it_is_opened(model):
+    file = model / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"vocab_size": 77}))
+    with pytest.raises(InputError, match=rf"{model} cannot be opened as a model .*config\.json and the weights belong"):
+        opened(model, "float32")
+
+
 def test_weights_of_another_form_are_to_be_converted(model):
     (model / "model.safetensors").rename(model / "pytorch_model.bin")
     assert "lacks weights (*.safetensors), and so is no folder of a base model; convert its weights" in complaint(model)
@@ -80,16 +103,24 @@ def test_too_few_positions_are_told_with_keys_and_values_that_do(model):
         f"models.mine: {model} takes at most 2048 tokens, prompt and text together (its config.json)"
     )
     assert said.endswith(f"in {model.parent / 'mine.yaml'}.")
-    keys = [f"{section}: {{sampling: {{max_tokens: {most}}}}}" for section, most in MOST.findall(said)]
-    assert [key.split(":")[0] for key in keys] == ["responses", "assessment"]
-    check(model, "\n".join(keys))
+    assert [section for section, _ in MOST.findall(said)] == ["responses", "assessment"]
+    check(model, as_advised(said))
 
 
 def test_the_engines_own_limit_is_named(model):
     with_positions(model, 4096)
     said = complaint(model, "engine: {max_model_len: 1100}")
     assert "takes at most 1100 tokens, prompt and text together (engine.max_model_len)" in said
-    assert "instructions.sampling.max_tokens to 100 (or instructions.demonstrations, which leaves more room)" in said
+    check(model, as_advised(said) + "\nengine: {max_model_len: 1100}")
+
+
+def test_fewer_demonstrations_are_advised_where_they_leave_too_little_room_to_write(model):
+    said = complaint(model)
+    assert "lower instructions.demonstrations to 1, instructions.sampling.max_tokens to" in said
+    check(model, as_advised(said))
+    with_positions(model, 1600)
+    check(model, as_advised(fewer := complaint(model)))
+    assert "lower instructions.demonstrations to 2, instructions.sampling.max_tokens to 800" in fewer
 
 
 def test_the_prompts_of_the_first_job_are_measured(model):
