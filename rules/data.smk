@@ -13,6 +13,7 @@ rule profile_data:
         rejected=lambda wildcards: of_sources("instructions/shard{shard}.rejected.jsonl", wildcards),
         pairs=written_pairs,
         ledger=rules.select_pairs.output.ledger,
+        selection=rules.select_pairs.output.record,
         training_set=rules.select_pairs.output.training_set,
     output:
         profile=f"{ITERATION}/data.json",

@@ -63,7 +63,7 @@ rule plot_curve:
 
 rule plot_share:
     input:
-        ledgers=lambda wildcards: [ledger["path"] for ledger in ledgers_of_figure(wildcards)],
+        ledgers=lambda wildcards: with_selections(ledger["path"] for ledger in ledgers_of_figure(wildcards)),
     output:
         svg=f"{RESULTS}/figures/{{figure}}.svg",
         pdf=f"{RESULTS}/figures/{{figure}}.pdf",

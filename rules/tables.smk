@@ -169,7 +169,7 @@ rule make_agreement_table:
 
 rule make_cases:
     input:
-        ledgers=lambda wildcards: [entry["ledger"] for entry in files_of_cases(wildcards)],
+        ledgers=lambda wildcards: with_selections(entry["ledger"] for entry in files_of_cases(wildcards)),
         pairs=lambda wildcards: [file for entry in files_of_cases(wildcards) for file in entry["pairs"]],
     output:
         csv=f"{RESULTS}/tables/{{cases}}.csv",

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from isheep import program
 from isheep.cases import Candidate, Case, CaseFiles, CaseSettings, asked, draw_cases, group_name, groups
 from isheep.csv_text import write_frame
+from isheep.ledger import iterate_ledger
 from isheep.ownership import Output
 from isheep.reading import iterate_rows, shared
 from isheep.records import InputError
@@ -46,7 +47,7 @@ def candidates(files: CaseFiles) -> Iterator[Candidate]:
     """Yield the pairs of an iteration that were scored. Raises InputError where the ledger knows none of its pairs."""
     scores = {
         row["id"]: {shared(criterion): score for criterion, score in row["scores"].items()}
-        for row in iterate_rows(files.ledger, "id", "scores")
+        for row in iterate_ledger(files.ledger, "id", "scores")
     }
     found = 0
     for pair in written(files):
@@ -71,7 +72,7 @@ def with_texts(cases: Sequence[Case], files: Iterable[CaseFiles]) -> list[tuple[
     for of_iteration in files:
         ids = {id for iteration, id in wanted if iteration == of_iteration.iteration}
         pairs |= {(of_iteration.iteration, pair["id"]): pair for pair in written(of_iteration) if pair["id"] in ids}
-        rows = iterate_rows(of_iteration.ledger, "id", "scores", "used_for")
+        rows = iterate_ledger(of_iteration.ledger, "id", "scores", "used_for")
         ledger |= {(of_iteration.iteration, row["id"]): row for row in rows if row["id"] in ids}
     return [(case, pairs[case.iteration, case.id], ledger[case.iteration, case.id]) for case in cases]
 

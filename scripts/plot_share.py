@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from isheep import program
 from isheep.figures import LedgerFile, ShareFigure, check_resolved
+from isheep.ledger import iterate_ledger
 from isheep.plotting import (
     add_figure_arguments,
     draw_series,
@@ -17,7 +18,7 @@ from isheep.plotting import (
     save,
     seeds_note,
 )
-from isheep.records import InputError, read_jsonl
+from isheep.records import InputError
 from isheep.spelling import listed, nearest
 
 
@@ -48,7 +49,7 @@ def read_scores(path: str, criteria: tuple[str, ...]) -> list[dict[str, int | No
 
     Raises InputError for a ledger without pairs, without scores, or without a criterion.
     """
-    ledger = read_jsonl(path)
+    ledger = list(iterate_ledger(path))
     if not ledger:
         raise InputError(f"{path}: it holds no pair; make the ledger anew.")
     for number, entry in enumerate(ledger, start=1):

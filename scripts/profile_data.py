@@ -6,6 +6,7 @@ from pathlib import Path
 
 from isheep import program
 from isheep.data_profile import profile_instructions, profile_pairs, profile_scores, profile_texts
+from isheep.ledger import iterate_ledger
 from isheep.ownership import Output
 from isheep.reading import iterate_rows, iterate_shards, once_each, shared
 from isheep.records import InputError, write_json
@@ -60,7 +61,7 @@ def read_ledger(path: Path) -> list[dict]:
             "reason": shared(row["reason"]),
             "scores": {shared(criterion): score for criterion, score in row["scores"].items()},
         }
-        for row in once_each(iterate_rows(path, "id", "kept", "used_for", "reason", "scores"), str(path))
+        for row in once_each(iterate_ledger(path, "id", "kept", "used_for", "reason", "scores"), str(path))
     ]
 
 

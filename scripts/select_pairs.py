@@ -12,7 +12,7 @@ from isheep import program
 from isheep.ownership import Output
 from isheep.pairs import first_of_each_source
 from isheep.reading import iterate_some, shared
-from isheep.records import InputError, files_read, iterate_jsonl, write_json, write_jsonl
+from isheep.records import InputError, file_sha256, files_read, iterate_jsonl, write_json, write_jsonl
 from isheep.selection import (
     METHODS_WITH_CLUSTERS,
     METHODS_WITH_PERPLEXITIES,
@@ -109,7 +109,8 @@ def check_measurements(pairs: list[dict], measured: Measurements, settings: Sele
 def selection_record(
     arguments: argparse.Namespace, settings: SelectionSettings, rows: RowSettings, use: dict[str, str], kept: int
 ) -> dict:
-    """What the training set was selected by, and what is trained on: counts, and the checksum of these pairs."""
+    """What the training set was selected by, and what is trained on: counts, and the checksums of these pairs and of
+    the ledger, which is written before."""
     files = [*arguments.pairs, *arguments.scores, *arguments.perplexities, arguments.clusters]
     counts = Counter(use.values())
     return {
@@ -120,6 +121,7 @@ def selection_record(
         "kept": kept,
         "trained_on": counts["training"],
         "held_out": counts["validation"],
+        "ledger_sha256": file_sha256(arguments.ledger),
         "trained_on_sha256": rows_checksum(used_for("training", arguments, use)),
         "files": files_read(files),
     }

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from isheep import program
+from isheep.ledger import iterate_ledger
 from isheep.reading import iterate_rows
 from isheep.records import InputError
 from isheep.terminal import indented, printable
@@ -26,7 +27,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def asked_for(arguments: argparse.Namespace) -> Iterator[dict]:
     """Yield the ledger's rows that fit the flags."""
-    for entry in iterate_rows(arguments.ledger, "id", "kept", "reason", "scores"):
+    for entry in iterate_ledger(arguments.ledger, "id", "kept", "reason", "scores"):
         of_kept = arguments.kept == "all" or entry["kept"] == (arguments.kept == "yes")
         if of_kept and arguments.reason in (entry["reason"] or ""):
             yield entry

@@ -53,6 +53,8 @@ PAPER_PROMPTS = {
     "icl": {"overall": "config/prompts/assessment/icl_overall.yaml"},
 }
 """The assessment's prompts (paper, appendix A), by name and criterion."""
+WITHOUT_EFFECT = ("runtime", "hardware")
+"""Sections that cannot change a result."""
 JUDGED = ("alpaca_eval", "mt_bench")
 """Kinds of benchmark whose answers a judge rates."""
 CONTINUING = Sampling(temperature=1.0, top_p=0.95, max_tokens=1000, stop=("17",))
@@ -202,7 +204,8 @@ class RecipeSettings(Settings):
     instructions: Count = 10_000
     """How many instructions each checkpoint writes for the next one, after all filters (paper: 10,000)."""
     assessment: Name = "combined"
-    """Which of `assessment.prompts` scores the pairs (paper, Table 1: combined)."""
+    """Which of `assessment.prompts` scores the pairs (paper, Table 1: combined). Left out where there is but one: that
+    one."""
     judge: Literal["current", "base"] = "current"
     """Who scores: the checkpoint that wrote the pairs (paper, Algorithm 1), or the base (authors' scripts)."""
     selection: SelectionSettings = SelectionSettings()
@@ -306,6 +309,26 @@ class Config(Settings):
     claims: dict[Name, ClaimSettings] = Field(default_factory=dict)
     """What the paper says in its text, recomputed from its printed numbers and from ours, by name."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _recipes_take_what_prompts_there_are(cls, raw: object) -> object:
+        """A recipe that names no prompts has the only ones there are; one that names no criteria, all of its prompts'.
+
+        What is no section is left to the checks that follow.
+        """
+        recipes, assessment = section(raw, "recipes"), section(raw, "assessment")
+        prompts = section(assessment, "prompts") or PAPER_PROMPTS
+        only = {"assessment": next(iter(prompts))} if len(prompts) == 1 else {}
+        filled = {}
+        for name, recipe in recipes.items():
+            if not isinstance(recipe, dict) or not isinstance(recipe.get("selection", {}), dict):
+                continue
+            recipe = only | recipe
+            criteria = list(section(prompts, recipe.get("assessment", "combined")))
+            every = {"criteria": criteria} if criteria else {}
+            filled[name] = recipe | {"selection": every | recipe.get("selection", {})}
+        return raw | {"recipes": recipes | filled} if filled else raw
+
     @model_validator(mode="after")
     def _names_exist(self) -> "Config":
         for key, defined in {
@@ -328,8 +351,8 @@ class Config(Settings):
             for criterion in recipe.selection.criteria if recipe.selection.method == "scores" else ():
                 where = f"recipes.{name}.selection.criteria"
                 advice = (
-                    f"add its prompt file as assessment.prompts.{recipe.assessment}.{criterion} (a recipe without the "
-                    f"key has {listed(SelectionSettings().criteria)})"
+                    f"add its prompt file as assessment.prompts.{recipe.assessment}.{criterion}, or leave the key out: "
+                    "all that are allowed"
                 )
                 _require(criterion, self.assessment.prompts[recipe.assessment], where, advice)
             if recipe.training.batch_size % self.runtime.micro_batch_size:
@@ -443,6 +466,12 @@ class Config(Settings):
                     raise ValueError(f"{where}.{benchmark}.missing: only AlpacaEval's files may lack items; remove it")
                 if files.answers is None and (files.judgments is None or kind != "alpaca_eval"):
                     raise ValueError(f"{where}.{benchmark}.answers: missing; only AlpacaEval's judgments hold them too")
+
+
+def section(content: object, key: object) -> dict:
+    """Return a section of a configuration that has yet to be checked; an empty one where it is none."""
+    section = content.get(key) if isinstance(content, dict) and isinstance(key, str) else None
+    return section if isinstance(section, dict) else {}
 
 
 def _require(name: str, defined: Iterable[str], where: str, advice: str) -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from isheep.assessment import load_assessment_prompt
 from isheep.benchmarks import BenchmarkSettings, files_of
-from isheep.config import NAME, Config, RecipeSettings
+from isheep.config import NAME, Config, RecipeSettings, section
 from isheep.figures import FigureSettings
 from isheep.hub_cache import FETCHED
 from isheep.project import PROJECT, located, located_all
@@ -36,6 +36,7 @@ AS_IN_YAML = {
     r"a valid integer(, unable to parse .*)?": "a whole number",
     r"a valid number(, unable to parse .*)?": "a number",
     r"a valid boolean(, unable to interpret input)?": "true or false",
+    r"Tuple should have at least (\d+) items? after validation, not \d+": r"it must have at least \1 of them",
 }
 """What the checker calls by its name in Python, and YAML by another."""
 FORMS = ("dict_type", "model_type", "list_type", "tuple_type")
@@ -78,6 +79,7 @@ def load_config(raw: dict, files: Sequence[str | Path]) -> Config:
         raw = raw | {"recipes": {name: _with_parent(name, recipes) for name in recipes}}
     try:
         config = Config.model_validate(raw)
+        _refuse_booleans(raw, config.model_dump(), contents)
         # The hardware as it was given: what is left out of it is found on the machine.
         return Config.model_validate(located_all(config.model_dump())).model_copy(update={"hardware": config.hardware})
     except ValidationError as error:
@@ -164,7 +166,12 @@ def config_schema() -> dict:
 
 
 def _is_library(file: str) -> bool:
-    return Path(file).resolve() == (PROJECT / LIBRARY).resolve()
+    return _is_shipped(file, LIBRARY)
+
+
+def _is_shipped(file: str, name: str) -> bool:
+    """Whether this is the file of that name in the project."""
+    return Path(file).resolve() == (PROJECT / name).resolve()
 
 
 def _with_taking_part(raw: dict, own: list[dict], file: str) -> dict:
@@ -177,23 +184,17 @@ def _with_taking_part(raw: dict, own: list[dict], file: str) -> dict:
     if not isinstance(experiment, dict):
         return raw
     declared = {
-        key: [name for name in _entries(raw, key) if any(name in _entries(content, key) for content in own)]
+        key: [name for name in section(raw, key) if any(name in section(content, key) for content in own)]
         for key in TAKING_PART
     }
-    if "recipes" not in experiment and not declared["recipes"] and (others := _entries(raw, "recipes")):
+    if "recipes" not in experiment and not declared["recipes"] and (others := section(raw, "recipes")):
         raise InputError(
             f"{file}: experiment.recipes: missing, and of {LIBRARY} only the recipes that are named take part; name "
             f"some of {listed(others)} there, or write `recipes: []` for the base models alone."
         )
-    judging = [judge.get("model") for judge in _entries(raw, "judges").values() if isinstance(judge, dict)]
+    judging = [judge.get("model") for judge in section(raw, "judges").values() if isinstance(judge, dict)]
     models = [name for name in declared["models"] if name not in judging]
     return raw | {"experiment": declared | {"models": models} | experiment}
-
-
-def _entries(content: dict, key: str) -> dict:
-    """A section of a configuration; empty where it is none."""
-    section = content.get(key)
-    return section if isinstance(section, dict) else {}
 
 
 def _without_removed(entries: object) -> object:
@@ -217,6 +218,8 @@ def _read_with_included(files: list[str], given: dict) -> dict[str, dict]:
             )
         if file != GIVEN and not Path(file).is_file():
             where = f"{named_in}: include: the" if named_in else "the configuration"
+            if Path(file).is_dir():
+                raise InputError(f"{where} file {file} is a folder; name a file in it.")
             meant = nearest_file(file, named_in)
             raise InputError(f"{where} file {file} does not exist{meant}; correct the path.")
         content = given if file == GIVEN else read_yaml(file) or {}
@@ -233,6 +236,20 @@ def _read_with_included(files: list[str], given: dict) -> dict[str, dict]:
     for file in files:
         read(file)
     return contents
+
+
+def _refuse_booleans(given: object, checked: object, contents: dict[str, object], path: tuple = ()) -> None:
+    """Raise InputError for a true or false where a number is meant: the checker takes them for 1 and 0."""
+    if isinstance(given, bool) and isinstance(checked, int | float) and not isinstance(checked, bool):
+        raise InputError(
+            f"{_file_of(path, contents)}: {'.'.join(map(str, path))}: found {_as_yaml(given)}, but it must be a number."
+        )
+    if isinstance(given, dict) and isinstance(checked, dict):
+        for key in given.keys() & checked.keys():
+            _refuse_booleans(given[key], checked[key], contents, (*path, key))
+    if isinstance(given, list) and isinstance(checked, list | tuple):
+        for number, (entry, of_checked) in enumerate(zip(given, checked, strict=False)):
+            _refuse_booleans(entry, of_checked, contents, (*path, number))
 
 
 def _check_parents(name: str, extends: dict, recipes: dict, file_of) -> None:
@@ -304,6 +321,10 @@ def _sentence(error: dict, origin: tuple, contents: dict[str, object]) -> str:
         return f"{file}: unknown key {key!r}; allowed here: {listed(allowed)}{nearest(location[-1], allowed)}."
     if error["type"] == "missing":
         description = _description(path)
+        # Not in the defaults that nobody named, where another file can have it.
+        file = _file_of(
+            origin, {name: content for name, content in contents.items() if not _is_shipped(name, DEFAULTS)}, file
+        )
         return f"{file}: the key {key!r} is missing{': ' + description if description else '; add it.'}"
     if error["type"].startswith("union_tag"):
         kinds = error["ctx"].get("expected_tags", ", ".join(KINDS[location[0]]))
@@ -328,7 +349,8 @@ def _form(path: tuple, kind: str) -> str:
         return ""
     model = _model_at(path)
     if model and not _description(path):
-        return f", with at least {listed(name for name, field in model.model_fields.items() if field.is_required())}"
+        required = [name for name, field in model.model_fields.items() if field.is_required()]
+        return f", with at least {listed(required)}" if required else "; {} has every default"
     described = (description for length in range(len(path), 0, -1) if (description := _description(path[:length])))
     return "".join(f" ({description.rstrip('.')})" for description in islice(described, 1))
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pandas
 
 from isheep.csv_text import restored
+from isheep.ledger import iterate_ledger
 from isheep.markdown_table import read_markdown
-from isheep.reading import iterate_rows, iterate_shards, read_object
+from isheep.reading import iterate_shards, read_object
 from isheep.records import InputError, read_text
 from isheep.report_items import ShownBenchmark, shortened
 from isheep.results import ResultRecord
@@ -248,7 +249,7 @@ def _rejected_examples(files: Sequence[Path], seed: str) -> list[dict]:
 
 def _pair_examples(ledger: Path, files: Sequence[Path], seed: str) -> list[dict]:
     """Pairs of a ledger by what became of them: kept, or the reason; those that are used first."""
-    entries = iterate_rows(ledger, "id", "kept", "used_for", "reason", "scores")
+    entries = iterate_ledger(ledger, "id", "kept", "used_for", "reason", "scores")
     drawn = drawn_examples(((_fate(entry), entry) for entry in entries), seed)
     wanted = {entry["id"] for entries in drawn.values() for entry in entries}
     texts = {

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from isheep.grid import PUBLISHED, Grid
 from isheep.identity import read_identity
+from isheep.ledger import SELECTION_RECORD
 from isheep.reading import read_object
 from isheep.records import InputError, file_sha256
 from isheep.results import AGAIN, ResultRecord, read_result
@@ -21,8 +22,6 @@ from isheep.training import TRAINING_RECORD
 TRAINED_BY = ("training_set", "validation_set")
 """Keys of the training's record: the checksums of its pairs, which lie in .jsonl files beside the checkpoint's folder.
 """
-SELECTION_RECORD = "selection.json"
-"""Beside it as well: how the pairs were chosen."""
 
 
 class Configured(Settings):

@@ -41,7 +41,8 @@ class SelectionSettings(Settings):
     those, scores: the ones scored high; perplexity: the ones that do not surprise the model; density: one pair of
     each cluster, drawn at random; density_perplexity: the least surprising pair of each cluster."""
     criteria: Unique[str] = ("quality", "following")
-    """For `scores`: the criteria that must all exceed the threshold; each is a prompt of the assessment."""
+    """For `scores`: the criteria that must all exceed the threshold; each is a prompt of the assessment. A recipe that
+    leaves the key out has all of its `assessment` (of the paper's combined prompts: both)."""
     threshold: Threshold = 8
     """For `scores`: keep a pair if every chosen score is > threshold (paper: 8). Scores run from 1 to 10."""
     max_perplexity: float = Field(50.0, ge=1)

@@ -575,14 +575,30 @@ def test_a_mistake_that_recipes_take_from_another_is_told_once(tmp_path):
     )
 
 
-def test_a_criterion_that_a_recipe_has_by_default_is_told_with_the_key_of_its_file(raw, tmp_path):
+def test_a_recipe_that_names_no_criteria_has_those_of_its_prompts(raw, tmp_path):
+    raw["assessment"]["prompts"]["mine"] = {"quality": "judge.yaml"}
+    raw["recipes"] = {"one_base": {"assessment": "mine"}, "both": {"assessment": "combined", "selection": {}}}
+    raw |= {key: {} for key in ("tables", "figures", "claims", "cases")}
+    raw["experiment"]["recipes"] = []
+    recipes = load_config(raw, []).recipes
+    assert recipes["one_base"].selection.criteria == ("quality",)
+    assert recipes["both"].selection.criteria == ("quality", "following")
+
+
+def test_a_recipe_that_names_no_prompts_has_the_only_ones(tmp_path):
+    only = {"assessment": {"prompts": {"mine": {"quality": "judge.yaml"}}}}
+    recipe = loaded(LINES | only, tmp_path).recipes["one_base"]
+    assert (recipe.assessment, recipe.selection.criteria) == ("mine", ("quality",))
+
+
+def test_a_criterion_without_a_prompt_is_told_with_the_key_of_its_file(raw, tmp_path):
     def own_prompt(raw):
         raw["assessment"]["prompts"]["mine"] = {"quality": "judge.yaml"}
-        raw["recipes"]["one_base"] |= {"assessment": "mine", "selection": {}}
+        raw["recipes"]["one_base"] |= {"assessment": "mine", "selection": {"criteria": ["quality", "following"]}}
 
     sentence = complaint(raw, tmp_path, own_prompt)
     assert sentence.startswith("recipes.one_base.selection.criteria: found 'following', allowed: quality; or add ")
-    assert "as assessment.prompts.mine.following (a recipe without the key has quality, following)" in sentence
+    assert "as assessment.prompts.mine.following, or leave the key out: all that are allowed" in sentence
 
 
 def test_a_name_that_can_be_none_is_told_what_one_may_have(raw, tmp_path):
@@ -605,3 +621,27 @@ def test_a_prompt_of_another_criterion_is_told_with_its_key(raw):
     raw["assessment"]["prompts"]["simple"]["following"] = "config/demo/prompts/assessment/simple_quality.yaml"
     with pytest.raises(InputError, match=r"^assessment.prompts.simple.following: .* has `criterion: quality`; write"):
         check_files(load_config(raw, [DEMO]), [])
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            {"responses": {"sampling": {"max_tokens": True}}},
+            "responses.sampling.max_tokens: found true, but it must be",
+        ),
+        ({"experiment": {"name": "x", "seeds": [False]}}, "experiment.seeds.0: found false, but it must be a number"),
+        ({"experiment": {"name": "x", "seeds": []}}, "experiment.seeds: found [], but it must have at least 1 of them"),
+        ({"recipes": {"one_base": None}}, "recipes.one_base: found null, but it must be keys and values; {} has every"),
+        ({"include": ["config"]}, "include: the file config is a folder; name a file in it"),
+    ],
+)
+def test_what_yaml_allows_and_the_key_does_not_is_told_in_the_words_of_yaml(tmp_path, changed, said):
+    with pytest.raises(InputError) as error:
+        loaded(LINES | changed, tmp_path)
+    assert str(error.value).startswith(f"{tmp_path / 'mine.yaml'}: {said}")
+
+
+def test_an_empty_configuration_is_named_itself(tmp_path):
+    with pytest.raises(InputError, match=r"mine\.yaml: the key 'experiment\.name' is missing"):
+        loaded({}, tmp_path)

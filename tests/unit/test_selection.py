@@ -7,6 +7,7 @@ import pytest
 
 import select_pairs as selecting
 from isheep import program
+from isheep.ledger import iterate_ledger
 from isheep.pairs import first_of_each_source
 from isheep.records import InputError, read_jsonl, write_jsonl
 from isheep.selection import Measurements, SelectionSettings, select_pairs
@@ -321,3 +322,12 @@ def test_every_pair_is_accounted_for_to_its_use(run, tmp_path):
 def test_a_draw_without_a_seed_is_refused(run, rows):
     with pytest.raises(SystemExit, match="draws some of them, which needs --seed; add it"):
         run({"method": "none"}, "--rows", json.dumps(rows))
+
+
+def test_a_ledger_that_was_changed_by_hand_is_not_believed(run, tmp_path):
+    run({"method": "none"})
+    rows = list(iterate_ledger("ledger.jsonl", "id", "kept"))
+    assert [row["kept"] for row in rows] == [True] * len(PAIRS)
+    (tmp_path / "ledger.jsonl").write_text((tmp_path / "ledger.jsonl").read_text().replace("true", "false", 1))
+    with pytest.raises(InputError, match=r"ledger\.jsonl: it was changed after its selection .*remove it, and it"):
+        list(iterate_ledger("ledger.jsonl"))
