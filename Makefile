@@ -83,7 +83,7 @@ bench: .venv/local
 	python tests/cluster/bench_overhead.py
 
 schema: .venv/local
-	PYTHONPATH=scripts python -m isheep.config_file > config/schema.json
+	PYTHONPATH=scripts python -m isheep.config.loading > config/schema.json
 
 clean:
 	@$(PYTHON) scripts/remove_results.py --results results/demo

@@ -19,19 +19,19 @@ paths = workflow.modifier.path_modifier
 if IN_MODULE and (paths.prefix or paths.modifies_prefixes):
     sys.exit("Error: a module statement with a prefix would move outputs and not what names them; leave prefix out.")
 
-from isheep.announcement import tell_plan, tell_plan_of_dry_run
-from isheep.cluster import explain_ended_jobs, prepare_for_cluster, refuse_wrong_account
-from isheep.disk_space import explain_full_disk, refuse_read_only
-from isheep.earlier_texts import keep_earlier_texts
-from isheep.failures import say_failures_last
-from isheep.journal import remove_leftovers
-from isheep.kept_configuration import keep_configuration, say_where_results_are
-from isheep.kept_records import keep_records_on_disk
-from isheep.locks import name_lock_owners
+from isheep.config.announcement import tell_plan, tell_plan_of_dry_run
+from isheep.workflow.cluster import explain_ended_jobs, prepare_for_cluster, refuse_wrong_account
+from isheep.files.disk_space import explain_full_disk, refuse_read_only
+from isheep.engine.earlier_texts import keep_earlier_texts
+from isheep.workflow.failures import say_failures_last
+from isheep.engine.journal import remove_leftovers
+from isheep.config.kept_configuration import keep_configuration, say_where_results_are
+from isheep.workflow.kept_records import keep_records_on_disk
+from isheep.workflow.locks import name_lock_owners
 from isheep.project import located
-from isheep.records import InputError
-from isheep.reruns import make_missing_outputs_again, name_outdated, name_undeclared
-from isheep.yaml_text import read_yaml
+from isheep.files.records import InputError
+from isheep.workflow.reruns import make_missing_outputs_again, name_outdated, name_undeclared
+from isheep.files.yaml_text import read_yaml
 
 prepare_for_cluster(workflow)
 keep_records_on_disk()

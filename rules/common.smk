@@ -13,19 +13,19 @@ import re
 import shlex
 from pathlib import Path
 
-from isheep.alpaca import annotator_files
-from isheep.checks import check_experiment
-from isheep.config import JUDGED
-from isheep.config_file import load_config
+from isheep.benchmarks.alpaca_eval import annotator_files
+from isheep.config.checks import check_experiment
+from isheep.config.schema import JUDGED
+from isheep.config.loading import load_config
 from isheep.digest import program_digest
-from isheep.hub_cache import MODEL_FILES, folder_name
-from isheep.journal import SHARED_TEXTS
-from isheep.matrix import Matrix, recipe_and_iteration
-from isheep.model_checks import asked_of_models, folder_of_base
+from isheep.fetch.hub_cache import MODEL_FILES, folder_name
+from isheep.engine.journal import SHARED_TEXTS
+from isheep.config.matrix import Matrix, recipe_and_iteration
+from isheep.config.model_checks import asked_of_models, folder_of_base
 from isheep.project import located, shipped
-from isheep.records import InputError, file_sha256, listed_checksums
-from isheep.seeds import derive_seed
-from isheep.selection import METHODS_WITH_CLUSTERS, METHODS_WITH_PERPLEXITIES
+from isheep.files.records import InputError, file_sha256, listed_checksums
+from isheep.seeding import derive_seed
+from isheep.data.selection import METHODS_WITH_CLUSTERS, METHODS_WITH_PERPLEXITIES
 
 try:
     # Those of a workflow that has this one as its module are its own.

@@ -8,9 +8,9 @@
 #
 # A change of address or mirror fetches nothing again: a file is what its checksum says. What is not part of a result
 # is passed by `resources`, whose change reruns nothing.
-from isheep.needed_files import needed_files
-from isheep.hub_cache import FETCHED, HUB_CACHE
-from isheep.sources import HubSource, check_commits, load_sources
+from isheep.config.needed_files import needed_files
+from isheep.fetch.hub_cache import FETCHED, HUB_CACHE
+from isheep.fetch.sources import HubSource, check_commits, load_sources
 
 NLTK_DATA = f"{FETCHED}/nltk_data"
 

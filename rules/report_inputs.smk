@@ -1,10 +1,10 @@
 # What tables, figures and the report are made from. Input functions, no rules.
 from types import SimpleNamespace
 
-from isheep.config import WITHOUT_EFFECT
-from isheep.kept_configuration import configuration_sections
-from isheep.ledger import SELECTION_RECORD
-from isheep.tables import TableSettings
+from isheep.config.schema import WITHOUT_EFFECT
+from isheep.config.kept_configuration import configuration_sections
+from isheep.data.ledger import SELECTION_RECORD
+from isheep.report.tables import TableSettings
 
 # Every result record of the experiment.
 GRID = MATRIX.grid(RESULTS, MATRIX.needed_by_all())
@@ -246,7 +246,7 @@ def test_item_flags(wildcards):
 
 
 # What the report's page is put together from, so that a change of it makes the report again.
-PAGE_FILES = [shipped(f"scripts/isheep/report/{name}") for name in ("page.html", "style.css", "report.js")]
+PAGE_FILES = [shipped(f"scripts/isheep/report/browser/{name}") for name in ("page.html", "style.css", "report.js")]
 # The trained checkpoints, with those that wrote the pairs which each was chosen from.
 ITERATIONS = [
     {

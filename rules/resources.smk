@@ -1,4 +1,4 @@
-# What jobs ask of the machines, from the size of the model. Functions, no rules; the numbers are isheep.hardware's.
+# What jobs ask of the machines, from the size of the model. Functions, no rules; the numbers are isheep.config.hardware's.
 #
 # `gpu`, `mem_mb` and `runtime` (minutes) are what Snakemake's executors understand; they grow with each attempt where a
 # profile has retries. They are no part of a result.
@@ -7,11 +7,11 @@ from functools import cache
 from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
-from isheep import hardware
-from isheep.base_models import billions_of_parameters
-from isheep.cluster import runs_elsewhere
-from isheep.machine import left_out, look_at_machine, told, told_elsewhere, with_detected
-from isheep.programs import TIME_LIMITS
+from isheep.config import hardware
+from isheep.engine.base_models import billions_of_parameters
+from isheep.workflow.cluster import runs_elsewhere
+from isheep.config.machine import left_out, look_at_machine, told, told_elsewhere, with_detected
+from isheep.benchmarks.programs import TIME_LIMITS
 
 DEFAULT_REQUESTS = 5000  # of a benchmark whose number of items only its data tell
 PROBLEMS = 1000  # of a set of programming problems whose number only its data tell; MBPP has 974

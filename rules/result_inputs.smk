@@ -1,6 +1,6 @@
 # What results are made with, as their records say it and tables check it. Input functions, no rules.
-from isheep.grid import PUBLISHED
-from isheep.result_checks import Configured
+from isheep.benchmarks.grid import PUBLISHED
+from isheep.benchmarks.result_checks import Configured
 
 NO_PART_OF_RESULTS = {"note", "not_comparable", "metrics"}
 CONFIGURED = Configured(

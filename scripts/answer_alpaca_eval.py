@@ -3,26 +3,26 @@
 import argparse
 from pathlib import Path
 
-from isheep import program
-from isheep.alpaca import load_outputs, load_reference
-from isheep.engine import Request, Sampling
-from isheep.journal import Journal, complete_with_journal
-from isheep.ownership import Output
-from isheep.prompts import chat_messages
-from isheep.provenance import (
-    add_answered_by_argument,
-    write_answered_by_checkpoint,
-    write_answered_by_publication,
-)
-from isheep.records import unfinished_folder, write_json
-from isheep.seeds import derive_seed
-from isheep.writing import (
+from isheep import cli
+from isheep.benchmarks.alpaca_eval import load_outputs, load_reference
+from isheep.data.prompts import chat_messages
+from isheep.engine.engine import Request, Sampling
+from isheep.engine.flags import (
     add_checkpoint_argument,
     add_engine_arguments,
     add_prompting_arguments,
     add_sampling_argument,
     open_requested_engine,
 )
+from isheep.engine.journal import Journal, complete_with_journal
+from isheep.engine.provenance import (
+    add_answered_by_argument,
+    write_answered_by_checkpoint,
+    write_answered_by_publication,
+)
+from isheep.files.ownership import Output
+from isheep.files.records import unfinished_folder, write_json
+from isheep.seeding import derive_seed
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -91,4 +91,4 @@ take_parser.add_argument("--model", help="take only the rows of this generator")
 take_parser.add_argument("--missing", type=int, default=0, help="how many instructions the file may lack")
 
 if __name__ == "__main__":
-    program.run_or_take(main, parser, take, take_parser)
+    cli.run_or_take(main, parser, take, take_parser)

@@ -4,19 +4,24 @@ import argparse
 import json
 from pathlib import Path
 
-from isheep import program
-from isheep.engine import Request
-from isheep.journal import Journal, complete_with_journal
-from isheep.mt_bench import Question, answer_prompt, answer_sampling, load_answers, load_questions
-from isheep.ownership import Output
-from isheep.provenance import (
+from isheep import cli
+from isheep.benchmarks.mt_bench import Question, answer_prompt, answer_sampling, load_answers, load_questions
+from isheep.engine.engine import Request
+from isheep.engine.flags import (
+    add_checkpoint_argument,
+    add_engine_arguments,
+    add_prompting_arguments,
+    open_requested_engine,
+)
+from isheep.engine.journal import Journal, complete_with_journal
+from isheep.engine.provenance import (
     add_answered_by_argument,
     write_answered_by_checkpoint,
     write_answered_by_publication,
 )
-from isheep.records import unfinished_folder, write_jsonl
-from isheep.seeds import derive_seed
-from isheep.writing import add_checkpoint_argument, add_engine_arguments, add_prompting_arguments, open_requested_engine
+from isheep.files.ownership import Output
+from isheep.files.records import unfinished_folder, write_jsonl
+from isheep.seeding import derive_seed
 
 
 def answer(arguments: argparse.Namespace) -> None:
@@ -98,4 +103,4 @@ take_parser.add_argument("--take", type=Path, required=True, help="published ans
 take_parser.add_argument("--model", help="whose answers, where the file has those of several models")
 
 if __name__ == "__main__":
-    program.run_or_take(answer, parser, take, take_parser)
+    cli.run_or_take(answer, parser, take, take_parser)

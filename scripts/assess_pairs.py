@@ -3,20 +3,20 @@
 import argparse
 from pathlib import Path
 
-from isheep import program
-from isheep.assessment import ReadableScores, load_assessment_prompt, parse_score
-from isheep.earlier_texts import EarlierTexts
-from isheep.engine import Request, Sampling
-from isheep.ownership import Output
-from isheep.reading import iterate_some
-from isheep.seeds import derive_seed
-from isheep.writing import (
+from isheep import cli
+from isheep.data.assessment import ReadableScores, load_assessment_prompt, parse_score
+from isheep.engine.earlier_texts import EarlierTexts
+from isheep.engine.engine import Request, Sampling
+from isheep.engine.flags import (
     add_checkpoint_argument,
     add_engine_arguments,
     add_sampling_argument,
     complete_and_publish,
     open_requested_engine,
 )
+from isheep.files.ownership import Output
+from isheep.files.reading import iterate_some
+from isheep.seeding import derive_seed
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -65,4 +65,4 @@ parser.add_argument(
 parser.add_argument("--scores", type=Output, required=True, help="JSON Lines to write, one row a judged pair")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

@@ -14,8 +14,11 @@ import yaml
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import Qwen2Tokenizer
 
-from isheep import demo_texts, demo_world, program, records
-from isheep.ownership import Output
+from isheep import cli
+from isheep.demo import texts as demo_texts
+from isheep.demo import world as demo_world
+from isheep.files import records
+from isheep.files.ownership import Output
 from isheep.project import located
 
 SEED_TASKS = 175
@@ -113,4 +116,4 @@ parser.add_argument("--vocabulary", type=int, default=1024, help="tokens, specia
 parser.add_argument("--output", type=Output, required=True, help="the folder to write")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from isheep import program
-from isheep.claims import CSV_COLUMNS, ClaimSettings, check_claim, claim_row, claims_sheet, read_table
-from isheep.csv_text import guarded
-from isheep.ownership import Output
-from isheep.records import InputError, publish
-from isheep.table_text import add_sheet_arguments, write_sheet
+from isheep import cli
+from isheep.files.csv_text import guarded
+from isheep.files.ownership import Output
+from isheep.files.records import InputError, publish
+from isheep.report.claims import CSV_COLUMNS, ClaimSettings, check_claim, claim_row, claims_sheet, read_table
+from isheep.report.table_text import add_sheet_arguments, write_sheet
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -48,4 +48,4 @@ parser.add_argument("--csv", type=Output, required=True, help="csv to write")
 add_sheet_arguments(parser)
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

@@ -8,10 +8,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from isheep import program
-from isheep.checks import check_experiment
-from isheep.config_file import read_config
-from isheep.matrix import Matrix
+from isheep import cli
+from isheep.config.checks import check_experiment
+from isheep.config.loading import read_config
+from isheep.config.matrix import Matrix
 from isheep.spelling import listed
 
 
@@ -35,4 +35,4 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("files", type=Path, nargs="+", help="configuration files, as --configfile of snakemake takes them")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from isheep import program
-from isheep.contamination import LEAST_WORDS, RUN, TrainingSet, check_benchmark
-from isheep.ownership import Output
-from isheep.reading import iterate_rows, iterate_some, once_each, read_object
-from isheep.records import InputError, write_json
+from isheep import cli
+from isheep.data.contamination import LEAST_WORDS, RUN, TrainingSet, check_benchmark
+from isheep.files.ownership import Output
+from isheep.files.reading import iterate_rows, iterate_some, once_each, read_object
+from isheep.files.records import InputError, write_json
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -57,4 +57,4 @@ parser.add_argument("--test-items", nargs="+", required=True, metavar="NAME=FILE
 parser.add_argument("--report", type=Output, required=True, help="JSON to write")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

@@ -12,12 +12,12 @@ import numpy as np
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
-from isheep import program
-from isheep.ownership import Output
-from isheep.pairs import first_of_each_source
-from isheep.reading import iterate_some
-from isheep.records import InputError, write_jsonl
-from isheep.vectors import read_vectors
+from isheep import cli
+from isheep.data.pairs import first_of_each_source
+from isheep.data.vectors import read_vectors
+from isheep.files.ownership import Output
+from isheep.files.reading import iterate_some
+from isheep.files.records import InputError, write_jsonl
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -67,4 +67,4 @@ parser.add_argument("--threads", type=int, default=1, help="CPU threads")
 parser.add_argument("--output", type=Output, required=True, help="JSON Lines to write: id and cluster")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

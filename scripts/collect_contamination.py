@@ -5,12 +5,12 @@ import json
 
 import pandas
 
-from isheep import program
-from isheep.csv_text import write_frame
-from isheep.ownership import Output
-from isheep.reading import read_object
-from isheep.records import InputError
-from isheep.table_text import Line, Sheet, add_sheet_arguments, write_sheet
+from isheep import cli
+from isheep.files.csv_text import write_frame
+from isheep.files.ownership import Output
+from isheep.files.reading import read_object
+from isheep.files.records import InputError
+from isheep.report.table_text import Line, Sheet, add_sheet_arguments, write_sheet
 
 WHERE = ("model", "seed", "recipe", "iteration")
 COUNTS = ("items", "thirteen_gram", "substring", "either")
@@ -94,4 +94,4 @@ parser.add_argument("--csv", type=Output, required=True, help="csv to write: a r
 add_sheet_arguments(parser, required=False)
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

@@ -7,12 +7,12 @@ import argparse
 
 import pandas
 
-from isheep import program
-from isheep.csv_text import write_frame
-from isheep.grid import Grid
-from isheep.ownership import Output
-from isheep.result_checks import Configured, check_result
-from isheep.results import Score
+from isheep import cli
+from isheep.benchmarks.grid import Grid
+from isheep.benchmarks.result_checks import Configured, check_result
+from isheep.benchmarks.results import Score
+from isheep.files.csv_text import write_frame
+from isheep.files.ownership import Output
 
 COLUMNS = ("model", "seed", "checkpoint", "benchmark", *Score.model_fields)
 """What the csv says of each score; its heading stands there without any score, too."""
@@ -38,4 +38,4 @@ parser.add_argument("--configured", required=True, help="settings that the recor
 parser.add_argument("--scores", type=Output, required=True, help="csv to write")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

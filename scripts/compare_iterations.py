@@ -7,13 +7,13 @@ from pathlib import Path
 import pandas
 from pydantic import Field
 
-from isheep import program
-from isheep.csv_text import write_frame
-from isheep.item_values import read_item_values, require_same_items
-from isheep.ownership import Output
-from isheep.seeds import derive_seed
+from isheep import cli
+from isheep.benchmarks.item_values import read_item_values, require_same_items
+from isheep.files.csv_text import write_frame
+from isheep.files.ownership import Output
+from isheep.report.significance import compare
+from isheep.seeding import derive_seed
 from isheep.settings import Settings
-from isheep.significance import compare
 
 COLUMNS = (
     *("model", "checkpoint", "previous", "benchmark", "metric", "n", "difference", "low", "high", "detectable"),
@@ -82,4 +82,4 @@ parser.add_argument(
 parser.add_argument("--output", type=Output, required=True, help="csv to write")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

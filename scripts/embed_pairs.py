@@ -6,16 +6,16 @@ Embeds what a checkpoint wrote (`--pairs`), or a sample of instruction data that
 import argparse
 from pathlib import Path
 
-from isheep import program
-from isheep.devices import claim_devices
-from isheep.embedding import EmbeddingSettings, embed_texts
-from isheep.ownership import Output
-from isheep.pairs import pair_text
-from isheep.reading import read_some
-from isheep.records import InputError
-from isheep.reference import sample_reference
-from isheep.vectors import write_vectors
-from isheep.writing import add_checkpoint_argument
+from isheep import cli
+from isheep.data.embedding import EmbeddingSettings, embed_texts
+from isheep.data.pairs import pair_text
+from isheep.data.reference import sample_reference
+from isheep.data.vectors import write_vectors
+from isheep.engine.devices import claim_devices
+from isheep.engine.flags import add_checkpoint_argument
+from isheep.files.ownership import Output
+from isheep.files.reading import read_some
+from isheep.files.records import InputError
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -63,4 +63,4 @@ parser.add_argument("--batch-size", type=int, default=16, help="texts read at on
 parser.add_argument("--vectors", type=Output, required=True, help="npz file to write: ids and vectors")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

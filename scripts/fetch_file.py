@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from isheep import program
-from isheep.ownership import Output
-from isheep.sources import fetch_file, load_sources
+from isheep import cli
+from isheep.fetch.sources import fetch_file, load_sources
+from isheep.files.ownership import Output
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -21,4 +21,4 @@ parser.add_argument("--mirror", help="folder to copy from instead of the network
 parser.add_argument("--output", type=Output, required=True, help="file to write")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

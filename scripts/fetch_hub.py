@@ -6,9 +6,9 @@ Its commit is the lock file's, or else the newest, which is added to that file.
 import argparse
 from pathlib import Path
 
-from isheep import program
-from isheep.ownership import Output
-from isheep.sources import HubSource, fetch_snapshot, lock_revision, newest_commit
+from isheep import cli
+from isheep.fetch.sources import HubSource, fetch_snapshot, lock_revision, newest_commit
+from isheep.files.ownership import Output
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -25,4 +25,4 @@ parser.add_argument("--lock", required=True, help="lock file, YAML; a commit tha
 parser.add_argument("--output", type=Output, required=True, help="folder to write, named as hub caches name it")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

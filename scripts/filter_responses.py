@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
-from isheep import program
-from isheep.ownership import Output
-from isheep.reading import iterate_some
-from isheep.records import InputError, write_jsonl
-from isheep.responses import ResponseRules, clean_response, first_failing_rule
+from isheep import cli
+from isheep.data.responses import ResponseRules, clean_response, first_failing_rule
+from isheep.files.ownership import Output
+from isheep.files.reading import iterate_some
+from isheep.files.records import InputError, write_jsonl
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -59,4 +59,4 @@ parser.add_argument("--rules", required=True, help="settings of the response rul
 parser.add_argument("--pairs", type=Output, required=True, help="JSON Lines to write")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from isheep import program
-from isheep.alpaca import (
+from isheep import cli
+from isheep.benchmarks.alpaca_annotator import judge_pairs, load_annotator
+from isheep.benchmarks.alpaca_eval import (
     annotator_files,
     keep_package_offline,
     lacking_annotation,
@@ -13,11 +14,10 @@ from isheep.alpaca import (
     load_outputs,
     load_reference,
 )
-from isheep.alpaca_annotator import judge_pairs, load_annotator
-from isheep.journal import Journal
-from isheep.judges import add_judge_arguments, open_requested_judge, usage
-from isheep.ownership import Output
-from isheep.records import file_sha256, files_read, unfinished_folder, write_json
+from isheep.benchmarks.judges import add_judge_arguments, open_requested_judge, usage
+from isheep.engine.journal import Journal
+from isheep.files.ownership import Output
+from isheep.files.records import file_sha256, files_read, unfinished_folder, write_json
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -117,4 +117,4 @@ take_parser.add_argument("--annotator", type=Path, help="folder of the annotator
 take_parser.add_argument("--model", help="take only the rows of this generator_2")
 
 if __name__ == "__main__":
-    program.run_or_take(main, parser, take, take_parser)
+    cli.run_or_take(main, parser, take, take_parser)

@@ -3,11 +3,9 @@
 import argparse
 from pathlib import Path
 
-from isheep import program
-from isheep.engine import Sampling
-from isheep.journal import Journal
-from isheep.judges import add_judge_arguments, open_requested_judge, usage
-from isheep.mt_bench import (
+from isheep import cli
+from isheep.benchmarks.judges import add_judge_arguments, open_requested_judge, usage
+from isheep.benchmarks.mt_bench import (
     Answer,
     Grading,
     ask_judge,
@@ -20,10 +18,12 @@ from isheep.mt_bench import (
     notes,
     take_judgments,
 )
-from isheep.ownership import Output
-from isheep.provenance import ENGINE_PACKAGES, installed_versions
-from isheep.records import files_read, unfinished_folder, write_json, write_jsonl
-from isheep.writing import add_sampling_argument
+from isheep.engine.engine import Sampling
+from isheep.engine.flags import add_sampling_argument
+from isheep.engine.journal import Journal
+from isheep.engine.provenance import ENGINE_PACKAGES, installed_versions
+from isheep.files.ownership import Output
+from isheep.files.records import files_read, unfinished_folder, write_json, write_jsonl
 
 VERSIONS_OF = ("openai", *ENGINE_PACKAGES)
 
@@ -110,4 +110,4 @@ take_parser.add_argument("--take", type=Path, required=True, help="published jud
 take_parser.add_argument("--model", help="whose judgments, where the file has those of several models")
 
 if __name__ == "__main__":
-    program.run_or_take(judge, parser, take, take_parser)
+    cli.run_or_take(judge, parser, take, take_parser)

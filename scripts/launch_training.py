@@ -8,8 +8,8 @@ import os
 import sys
 from pathlib import Path
 
-from isheep import program
-from isheep.devices import claim_devices
+from isheep import cli
+from isheep.engine.devices import claim_devices
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,4 +37,4 @@ parser.add_argument("--threads", type=int, default=1, help="CPU threads of each 
 parser.add_argument("training", nargs="*", metavar="-- FLAGS", help="flags of the training program")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

@@ -5,9 +5,8 @@ import json
 import tempfile
 from pathlib import Path
 
-from isheep import program
-from isheep.contamination import without_frame
-from isheep.lm_eval_tasks import (
+from isheep import cli
+from isheep.benchmarks.lm_eval_tasks import (
     fetched_data,
     find_task,
     kept_items,
@@ -15,9 +14,10 @@ from isheep.lm_eval_tasks import (
     question_of,
     stay_offline,
 )
-from isheep.ownership import Output
-from isheep.reading import once_each
-from isheep.records import InputError, write_jsonl
+from isheep.data.contamination import without_frame
+from isheep.files.ownership import Output
+from isheep.files.reading import once_each
+from isheep.files.records import InputError, write_jsonl
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -50,7 +50,7 @@ def lm_eval_items(arguments: argparse.Namespace) -> list[dict]:
 
 def alpaca_eval_items(arguments: argparse.Namespace) -> list[dict]:
     """The instructions of the reference's outputs, numbered from 0 as the benchmark's items are."""
-    from isheep.alpaca import load_reference
+    from isheep.benchmarks.alpaca_eval import load_reference
 
     rows = load_reference(only_source(arguments))
     return [{"id": str(number), "text": row["instruction"]} for number, row in enumerate(rows)]
@@ -58,7 +58,7 @@ def alpaca_eval_items(arguments: argparse.Namespace) -> list[dict]:
 
 def mt_bench_items(arguments: argparse.Namespace) -> list[dict]:
     """Both turns of every question, each an item."""
-    from isheep.mt_bench import load_questions
+    from isheep.benchmarks.mt_bench import load_questions
 
     return [
         {"id": f"{question.id}/{turn}", "text": text}
@@ -69,7 +69,7 @@ def mt_bench_items(arguments: argparse.Namespace) -> list[dict]:
 
 def program_items(arguments: argparse.Namespace) -> list[dict]:
     """The problems: HumanEval's beginning of a function, MBPP's task in words."""
-    from isheep.programs import read_problems, select_problems
+    from isheep.benchmarks.programs import read_problems, select_problems
 
     if arguments.format is None:
         raise InputError("--kind programs needs --format, humaneval or mbpp; give it.")
@@ -80,7 +80,7 @@ def program_items(arguments: argparse.Namespace) -> list[dict]:
 
 def mbpp_task(prompt: str) -> str:
     """The task in words, without the wording around it, which all prompts share, and without its tests."""
-    from isheep.programs import MBPP_TASK
+    from isheep.benchmarks.programs import MBPP_TASK
 
     before, after = MBPP_TASK.split("{task}")
     before_tests = after.split("{tests}")[0]
@@ -123,4 +123,4 @@ parser.add_argument("--ids", type=int, nargs=2, help="only problems whose number
 parser.add_argument("--output", type=Output, required=True, help="JSON Lines to write: id and text")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

@@ -6,16 +6,16 @@ from pathlib import Path
 import pandas
 from pydantic import TypeAdapter
 
-from isheep import program
-from isheep.agreement import AgreementSettings, Level, Verdicts, agreement, read_verdicts, require_same_answers
-from isheep.csv_text import write_frame
-from isheep.grid import Grid
-from isheep.ownership import Output
-from isheep.records import InputError
-from isheep.result_checks import Configured, check_result
-from isheep.results import AGAIN
-from isheep.table_text import MISSING, Line, Sheet, add_sheet_arguments, write_sheet
-from isheep.tables import Row
+from isheep import cli
+from isheep.benchmarks.grid import Grid
+from isheep.benchmarks.result_checks import Configured, check_result
+from isheep.benchmarks.results import AGAIN
+from isheep.files.csv_text import write_frame
+from isheep.files.ownership import Output
+from isheep.files.records import InputError
+from isheep.report.agreement import AgreementSettings, Level, Verdicts, agreement, read_verdicts, require_same_answers
+from isheep.report.table_text import MISSING, Line, Sheet, add_sheet_arguments, write_sheet
+from isheep.report.tables import Row
 
 Judged = dict[tuple[str, str], list[tuple[Verdicts, Verdicts]]]
 """Model and checkpoint → both judges' verdicts of each seed."""
@@ -133,4 +133,4 @@ parser.add_argument("--csv", type=Output, required=True, help="csv to write")
 add_sheet_arguments(parser)
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

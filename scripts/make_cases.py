@@ -11,14 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 import pandas
 from pydantic import TypeAdapter
 
-from isheep import program
-from isheep.cases import Candidate, Case, CaseFiles, CaseSettings, asked, draw_cases, group_name, groups
-from isheep.csv_text import write_frame
-from isheep.ledger import iterate_ledger
-from isheep.ownership import Output
-from isheep.reading import iterate_rows, shared
-from isheep.records import InputError
-from isheep.table_text import LATEX, MISSING, Line, Sheet, add_sheet_arguments, one_line, write_sheet
+from isheep import cli
+from isheep.data.ledger import iterate_ledger
+from isheep.files.csv_text import write_frame
+from isheep.files.ownership import Output
+from isheep.files.reading import iterate_rows, shared
+from isheep.files.records import InputError
+from isheep.report.cases import Candidate, Case, CaseFiles, CaseSettings, asked, draw_cases, group_name, groups
+from isheep.report.table_text import LATEX, MISSING, Line, Sheet, add_sheet_arguments, one_line, write_sheet
 from isheep.terminal import printable
 
 LONGEST_WORD = 20
@@ -149,4 +149,4 @@ parser.add_argument("--csv", type=Output, required=True, help="csv to write: who
 add_sheet_arguments(parser)
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pandas
 
-from isheep import program
-from isheep.csv_text import write_frame
-from isheep.ownership import Output
-from isheep.reading import read_object
-from isheep.records import InputError
+from isheep import cli
+from isheep.files.csv_text import write_frame
+from isheep.files.ownership import Output
+from isheep.files.reading import read_object
+from isheep.files.records import InputError
+from isheep.report.table_text import Line, Sheet, add_sheet_arguments, write_sheet
 from isheep.spelling import nearest
-from isheep.table_text import Line, Sheet, add_sheet_arguments, write_sheet
 
 WHERE = ("model", "seed", "recipe", "iteration")
 
@@ -173,4 +173,4 @@ parser.add_argument("--csv", type=Output, required=True, help="csv to write: eve
 add_sheet_arguments(parser)
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pandas
 
-from isheep import program
-from isheep.csv_text import read_frame
-from isheep.grid import PUBLISHED, Grid
-from isheep.ownership import Output
-from isheep.records import publish
-from isheep.report_data import (
+from isheep import cli
+from isheep.benchmarks.grid import PUBLISHED, Grid
+from isheep.benchmarks.results import read_result
+from isheep.files.csv_text import read_frame
+from isheep.files.ownership import Output
+from isheep.files.records import publish
+from isheep.report.content import (
     CLAIMS,
     ShownFigure,
     ShownIteration,
@@ -31,10 +32,9 @@ from isheep.report_data import (
     stage_times,
     table_content,
 )
-from isheep.report_items import ShownBenchmark, ShownItem, drawn, read_shown_items
-from isheep.report_page import data_script, page
-from isheep.results import read_result
-from isheep.tables import Row
+from isheep.report.items import ShownBenchmark, ShownItem, drawn, read_shown_items
+from isheep.report.page import data_script, page
+from isheep.report.tables import Row
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -162,4 +162,4 @@ parser.add_argument("--page", type=Path, nargs="+", required=True, help="markup,
 parser.add_argument("--report", type=Output, required=True, help="folder to write")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

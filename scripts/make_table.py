@@ -6,15 +6,15 @@ from pathlib import Path
 import pandas
 from pydantic import TypeAdapter
 
-from isheep import program
-from isheep.csv_text import read_frame, write_frame
-from isheep.ownership import Output
-from isheep.published import load_published
-from isheep.row_notes import Shown, add_selections_argument, training_notes
-from isheep.table_notes import row_title, table_notes
-from isheep.table_numbers import build_table, check_table, table_sheet
-from isheep.table_text import add_sheet_arguments, write_sheet
-from isheep.tables import Row, TableSettings
+from isheep import cli
+from isheep.files.csv_text import read_frame, write_frame
+from isheep.files.ownership import Output
+from isheep.report.published import load_published
+from isheep.report.row_notes import Shown, add_selections_argument, training_notes
+from isheep.report.table_notes import row_title, table_notes
+from isheep.report.table_numbers import build_table, check_table, table_sheet
+from isheep.report.table_text import add_sheet_arguments, write_sheet
+from isheep.report.tables import Row, TableSettings
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -54,4 +54,4 @@ parser.add_argument("--csv", type=Output, required=True, help="csv to write; its
 add_sheet_arguments(parser)
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

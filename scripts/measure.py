@@ -11,9 +11,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from isheep import program
-from isheep.journal import Journal
-from isheep.lm_eval_tasks import (
+from isheep import cli
+from isheep.benchmarks.lm_eval_tasks import (
     check_answers,
     check_punkt,
     fetched_data,
@@ -23,10 +22,16 @@ from isheep.lm_eval_tasks import (
     seeded_scoring,
     stay_offline,
 )
-from isheep.provenance import ENGINE_PACKAGES, checkpoint_asked, file_taken, installed_versions
-from isheep.records import InputError, unfinished_folder, write_jsonl
-from isheep.results import add_result_arguments, write_result
-from isheep.writing import add_checkpoint_argument, add_engine_arguments, add_prompting_arguments, open_requested_engine
+from isheep.benchmarks.results import add_result_arguments, write_result
+from isheep.engine.flags import (
+    add_checkpoint_argument,
+    add_engine_arguments,
+    add_prompting_arguments,
+    open_requested_engine,
+)
+from isheep.engine.journal import Journal
+from isheep.engine.provenance import ENGINE_PACKAGES, checkpoint_asked, file_taken, installed_versions
+from isheep.files.records import InputError, unfinished_folder, write_jsonl
 
 VERSIONS_OF = ("lm_eval", "datasets", "nltk", "langdetect", *ENGINE_PACKAGES)
 
@@ -84,7 +89,7 @@ def run_task(arguments: argparse.Namespace, open_model: Callable) -> dict:
 
 def open_checkpoint(arguments: argparse.Namespace, tasks: list) -> tuple:
     """The lm-eval model that asks a checkpoint, and what the record says of it."""
-    from isheep.lm_eval_model import EngineLM
+    from isheep.benchmarks.lm_eval_model import EngineLM
 
     engine = open_requested_engine(arguments, arguments.checkpoint, "max_gen_toks of the task")
     asked = checkpoint_asked(engine, arguments.chat) | {"raw_suffix": arguments.raw_suffix}
@@ -93,7 +98,7 @@ def open_checkpoint(arguments: argparse.Namespace, tasks: list) -> tuple:
 
 def open_responses(arguments: argparse.Namespace, tasks: list) -> tuple:
     """The lm-eval model that answers from a file, and what the record says of it."""
-    from isheep.lm_eval_model import RecordedLM, read_responses
+    from isheep.benchmarks.lm_eval_model import RecordedLM, read_responses
 
     file = arguments.take
     prompts = {task.doc_to_text(doc) for task in tasks for doc in task.eval_docs}
@@ -213,4 +218,4 @@ take_parser.add_argument("--model", help="whose responses, where the file has th
 take_parser.set_defaults(seed=None, chat=False, system_prompt=None)
 
 if __name__ == "__main__":
-    program.run_or_take(measure_checkpoint, parser, take, take_parser)
+    cli.run_or_take(measure_checkpoint, parser, take, take_parser)

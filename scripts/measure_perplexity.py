@@ -3,14 +3,14 @@
 import argparse
 from pathlib import Path
 
-from isheep import program
-from isheep.journal import Journal
-from isheep.ownership import Output
-from isheep.pairs import pair_text
-from isheep.perplexity import TextPerplexity, measure_perplexities
-from isheep.reading import read_some
-from isheep.records import unfinished_folder, write_jsonl
-from isheep.writing import add_checkpoint_argument, add_scoring_arguments, open_requested_engine
+from isheep import cli
+from isheep.data.pairs import pair_text
+from isheep.data.perplexity import TextPerplexity, measure_perplexities
+from isheep.engine.flags import add_checkpoint_argument, add_scoring_arguments, open_requested_engine
+from isheep.engine.journal import Journal
+from isheep.files.ownership import Output
+from isheep.files.reading import read_some
+from isheep.files.records import unfinished_folder, write_jsonl
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -49,4 +49,4 @@ parser.add_argument("--separator", required=True, help="text between an instruct
 parser.add_argument("--perplexities", type=Output, required=True, help="JSON Lines to write, one row a pair")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

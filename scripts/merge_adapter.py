@@ -7,10 +7,10 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from isheep import program
-from isheep.identity import read_identity, require_base, write_identity
-from isheep.ownership import Output
-from isheep.records import publish
+from isheep import cli
+from isheep.engine.identity import read_identity, require_base, write_identity
+from isheep.files.ownership import Output
+from isheep.files.records import publish
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -30,4 +30,4 @@ parser.add_argument("--adapter", type=Path, required=True, help="folder with the
 parser.add_argument("--output", type=Output, required=True, help="folder to write")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

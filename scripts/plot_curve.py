@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pydantic import TypeAdapter
 
-from isheep import program
-from isheep.csv_text import read_frame
-from isheep.figures import CurveFigure, CurvePoint
-from isheep.plotting import add_figure_arguments, draw_series, finish, house_style, save
-from isheep.score_points import check_metrics, draw_panels, notes_on_points, points_of_panels
+from isheep import cli
+from isheep.files.csv_text import read_frame
+from isheep.report.figures import CurveFigure, CurvePoint
+from isheep.report.plotting import add_figure_arguments, draw_series, finish, house_style, save
+from isheep.report.score_points import check_metrics, draw_panels, notes_on_points, points_of_panels
 
 BASE = "base"
 """What iteration 0 is called on the axis."""
@@ -32,7 +32,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def curve_numbers(scores: pandas.DataFrame, figure: CurveFigure, points: list[CurvePoint]) -> pandas.DataFrame:
-    """Return one row per panel and point, in the figure's order, as `isheep.score_points.points_of_panels` does."""
+    """Return one row per panel and point, in the figure's order, as `points_of_panels` does."""
     return points_of_panels(scores, figure.panels, [point.model_dump() for point in points])
 
 
@@ -61,4 +61,4 @@ parser.add_argument(
 parser.add_argument("--scores", type=Path, required=True, help="csv of all scores")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

@@ -12,9 +12,11 @@ from matplotlib.lines import Line2D
 from pydantic import TypeAdapter
 from sklearn.decomposition import PCA
 
-from isheep import program
-from isheep.figures import ProjectionFigure, VectorFiles, check_resolved
-from isheep.plotting import (
+from isheep import cli
+from isheep.data.vectors import read_vectors
+from isheep.files.records import InputError
+from isheep.report.figures import ProjectionFigure, VectorFiles, check_resolved
+from isheep.report.plotting import (
     GENERATED,
     REFERENCE,
     add_figure_arguments,
@@ -24,9 +26,7 @@ from isheep.plotting import (
     panel_grid,
     save,
 )
-from isheep.records import InputError
-from isheep.seeds import derive_seed
-from isheep.vectors import read_vectors
+from isheep.seeding import derive_seed
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -132,4 +132,4 @@ parser.add_argument("--reference", type=Path, required=True, help="vectors of th
 parser.add_argument("--seed", type=int, required=True, help="seed of the sample that is drawn")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

@@ -5,10 +5,11 @@ import argparse
 import pandas
 from matplotlib.figure import Figure
 
-from isheep import program
-from isheep.figures import LedgerFile, ShareFigure, check_resolved
-from isheep.ledger import iterate_ledger
-from isheep.plotting import (
+from isheep import cli
+from isheep.data.ledger import iterate_ledger
+from isheep.files.records import InputError
+from isheep.report.figures import LedgerFile, ShareFigure, check_resolved
+from isheep.report.plotting import (
     add_figure_arguments,
     draw_series,
     finish,
@@ -18,7 +19,6 @@ from isheep.plotting import (
     save,
     seeds_note,
 )
-from isheep.records import InputError
 from isheep.spelling import listed, nearest
 
 
@@ -133,4 +133,4 @@ parser.add_argument(
 )
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pydantic import TypeAdapter
 
-from isheep import program
-from isheep.csv_text import read_frame
-from isheep.figures import SweepFigure, SweepPoint, check_resolved
-from isheep.plotting import add_figure_arguments, draw_series, finish, house_style, save
-from isheep.row_notes import Shown, add_selections_argument, training_notes
-from isheep.score_points import check_metrics, draw_panels, notes_on_points, points_of_panels
+from isheep import cli
+from isheep.files.csv_text import read_frame
+from isheep.report.figures import SweepFigure, SweepPoint, check_resolved
+from isheep.report.plotting import add_figure_arguments, draw_series, finish, house_style, save
+from isheep.report.row_notes import Shown, add_selections_argument, training_notes
+from isheep.report.score_points import check_metrics, draw_panels, notes_on_points, points_of_panels
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -41,8 +41,7 @@ def shown_as(point: SweepPoint, figure: SweepFigure) -> Shown:
 
 
 def sweep_numbers(scores: pandas.DataFrame, figure: SweepFigure, points: list[SweepPoint]) -> pandas.DataFrame:
-    """Return one row per panel, iteration and point, in the figure's order, as `isheep.score_points.points_of_panels`
-    does."""
+    """Return one row per panel, iteration and point, in the figure's order, as `points_of_panels` does."""
     point_at = {(point.x, point.iteration): point for point in points}
     shown = [
         {"iteration": iteration, "x": x, "model": point_at[x, iteration].model}
@@ -76,4 +75,4 @@ parser.add_argument("--scores", type=Path, required=True, help="csv of all score
 add_selections_argument(parser)
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

@@ -4,12 +4,12 @@ import argparse
 from collections.abc import Iterator, Set
 from pathlib import Path
 
-from isheep import program
-from isheep.data_profile import profile_instructions, profile_pairs, profile_scores, profile_texts
-from isheep.ledger import iterate_ledger
-from isheep.ownership import Output
-from isheep.reading import iterate_rows, iterate_shards, once_each, shared
-from isheep.records import InputError, write_json
+from isheep import cli
+from isheep.data.ledger import iterate_ledger
+from isheep.data.profile import profile_instructions, profile_pairs, profile_scores, profile_texts
+from isheep.files.ownership import Output
+from isheep.files.reading import iterate_rows, iterate_shards, once_each, shared
+from isheep.files.records import InputError, write_json
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -94,4 +94,4 @@ parser.add_argument("--training-set", type=Path, required=True, help="JSON Lines
 parser.add_argument("--profile", type=Output, required=True, help="JSON to write")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

@@ -8,13 +8,13 @@ import os
 import shutil
 from pathlib import Path
 
-from isheep import program
-from isheep.base_models import CHAT_TEMPLATE, require_base_model, require_chat_template
-from isheep.hub_cache import MODEL_FILES, snapshot_of
-from isheep.identity import require_whole, write_identity
-from isheep.ownership import Output
-from isheep.records import InputError, file_sha256, listed_checksums, publish
-from isheep.room import Asked, require_room
+from isheep import cli
+from isheep.data.room import Asked, require_room
+from isheep.engine.base_models import CHAT_TEMPLATE, require_base_model, require_chat_template
+from isheep.engine.identity import require_whole, write_identity
+from isheep.fetch.hub_cache import MODEL_FILES, snapshot_of
+from isheep.files.ownership import Output
+from isheep.files.records import InputError, file_sha256, listed_checksums, publish
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -76,4 +76,4 @@ parser.add_argument("--asked", help="what it will be asked to read and write, JS
 parser.add_argument("--output", type=Output, required=True, help="folder to write")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

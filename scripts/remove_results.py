@@ -4,7 +4,8 @@ import argparse
 import shutil
 from pathlib import Path
 
-from isheep import program, recorded
+from isheep import cli
+from isheep.files import recorded
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -18,4 +19,4 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--results", required=True, help="folder of the experiment's results, results/<name>")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

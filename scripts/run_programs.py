@@ -5,8 +5,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from isheep import program
-from isheep.programs import (
+from isheep import cli
+from isheep.benchmarks.programs import (
     TIME_LIMITS,
     FinishedPrograms,
     published_samples_note,
@@ -18,9 +18,9 @@ from isheep.programs import (
     scores,
     select_problems,
 )
-from isheep.records import unfinished_folder, write_jsonl
-from isheep.results import add_result_arguments, write_result
-from isheep.sandbox import Limits, find_sandbox
+from isheep.benchmarks.results import add_result_arguments, write_result
+from isheep.benchmarks.sandbox import Limits, find_sandbox
+from isheep.files.records import unfinished_folder, write_jsonl
 
 NOTES = {
     ("humaneval", "raw"): "HumanEval's prompts, stop texts and length are those of lm-eval's task humaneval.",
@@ -103,4 +103,4 @@ parser.add_argument("--threads", type=int, default=1, help="programs run at once
 add_result_arguments(parser)
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 from unittest import mock
 
-from isheep import program
-from isheep.alpaca import DRAW, REFERENCE_WINS, keep_package_offline
-from isheep.hub_cache import file_in
-from isheep.provenance import installed_versions
-from isheep.records import InputError, write_jsonl
-from isheep.results import add_result_arguments, write_result
+from isheep import cli
+from isheep.benchmarks.alpaca_eval import DRAW, REFERENCE_WINS, keep_package_offline
+from isheep.benchmarks.results import add_result_arguments, write_result
+from isheep.engine.provenance import installed_versions
+from isheep.fetch.hub_cache import file_in
+from isheep.files.records import InputError, write_jsonl
 
 VERSIONS_OF = ("alpaca_eval", "numpy", "pandas", "scikit-learn")
 
@@ -179,4 +179,4 @@ parser.add_argument(
 add_result_arguments(parser)
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

@@ -4,10 +4,10 @@ import argparse
 import json
 from pathlib import Path
 
-from isheep import program
-from isheep.mt_bench import score_rows
-from isheep.records import read_jsonl, write_jsonl
-from isheep.results import add_result_arguments, write_result
+from isheep import cli
+from isheep.benchmarks.mt_bench import score_rows
+from isheep.benchmarks.results import add_result_arguments, write_result
+from isheep.files.records import read_jsonl, write_jsonl
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -50,4 +50,4 @@ parser.add_argument("--answered-by", type=Path, required=True, help="JSON: who a
 add_result_arguments(parser)
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

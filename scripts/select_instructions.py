@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
-from isheep import program
-from isheep.instructions import InstructionFilters, parse_continuation, select_instructions, shortage
-from isheep.ownership import Output
-from isheep.prompts import load_seed_tasks
-from isheep.reading import iterate_some
-from isheep.records import InputError, remove, write_jsonl
+from isheep import cli
+from isheep.data.instructions import InstructionFilters, parse_continuation, select_instructions, shortage
+from isheep.data.prompts import load_seed_tasks
+from isheep.files.ownership import Output
+from isheep.files.reading import iterate_some
+from isheep.files.records import InputError, remove, write_jsonl
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -56,4 +56,4 @@ parser.add_argument("--rejected", type=Output, required=True, help="JSON Lines t
 parser.add_argument("--left", required=True, help="JSON Lines to write if too few are found: the rejected")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

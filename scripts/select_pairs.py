@@ -8,12 +8,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from isheep import program
-from isheep.ownership import Output
-from isheep.pairs import first_of_each_source
-from isheep.reading import iterate_some, shared
-from isheep.records import InputError, file_sha256, files_read, iterate_jsonl, write_json, write_jsonl
-from isheep.selection import (
+from isheep import cli
+from isheep.data.pairs import first_of_each_source
+from isheep.data.selection import (
     METHODS_WITH_CLUSTERS,
     METHODS_WITH_PERPLEXITIES,
     Measurements,
@@ -21,7 +18,10 @@ from isheep.selection import (
     account,
     select_pairs,
 )
-from isheep.training_rows import RowSettings, rows_checksum, use_of_pairs
+from isheep.files.ownership import Output
+from isheep.files.reading import iterate_some, shared
+from isheep.files.records import InputError, file_sha256, files_read, iterate_jsonl, write_json, write_jsonl
+from isheep.training.rows import RowSettings, rows_checksum, use_of_pairs
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -142,4 +142,4 @@ parser.add_argument("--ledger", type=Output, required=True, help="JSON Lines to 
 parser.add_argument("--record", type=Output, required=True, help="JSON to write: what the pairs were selected by")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

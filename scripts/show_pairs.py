@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
-from isheep import program
-from isheep.ledger import iterate_ledger
-from isheep.reading import iterate_rows
-from isheep.records import InputError
+from isheep import cli
+from isheep.data.ledger import iterate_ledger
+from isheep.files.reading import iterate_rows
+from isheep.files.records import InputError
 from isheep.terminal import indented, printable
 
 
@@ -73,4 +73,4 @@ parser.add_argument("--reason", default="", help="only pairs whose reason has th
 parser.add_argument("--limit", type=int, default=20, help="the most pairs to print")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

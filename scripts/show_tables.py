@@ -4,9 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from isheep import program
-from isheep.records import InputError
-from isheep.report_page import PAGE
+from isheep import cli
+from isheep.files.records import InputError
+from isheep.report.page import PAGE
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -30,4 +30,4 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--results", type=Path, required=True, help="folder of the experiment's results")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

@@ -34,16 +34,16 @@ from transformers.integrations.fsdp import is_fsdp_enabled
 from transformers.utils import ModelOutput
 from trl import SFTConfig, SFTTrainer
 
-from isheep import program
+from isheep import cli
+from isheep.data.prompts import chat_messages, response_prompt
 from isheep.digest import program_digest
-from isheep.durable import sync, sync_entry
-from isheep.identity import read_identity, require_whole, write_identity
-from isheep.ownership import open_alone
-from isheep.prompts import chat_messages, response_prompt
-from isheep.provenance import installed_versions
-from isheep.reading import read_some
-from isheep.records import InputError, claim, file_sha256, publish, read_jsonl, unfinished_folder, write_json
-from isheep.training import TRAINING_RECORD, FitSettings, never_warm
+from isheep.engine.identity import read_identity, require_whole, write_identity
+from isheep.engine.provenance import installed_versions
+from isheep.files.durable import sync, sync_entry
+from isheep.files.ownership import open_alone
+from isheep.files.reading import read_some
+from isheep.files.records import InputError, claim, file_sha256, publish, read_jsonl, unfinished_folder, write_json
+from isheep.training.fine_tuning import TRAINING_RECORD, FitSettings, never_warm
 
 TRAINING_PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate")
 WHOLE = "whole"
@@ -372,4 +372,4 @@ parser.add_argument("--micro-batch-size", type=int, default=1, help="pairs per d
 parser.add_argument("--output", type=Path, required=True, help="folder to write: adapter or weights")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

@@ -17,8 +17,9 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import AutoTokenizer, GenerationConfig, Qwen2Config, Qwen2ForCausalLM
 
-from isheep import program, records
-from isheep.ownership import Output
+from isheep import cli
+from isheep.files import records
+from isheep.files.ownership import Output
 
 MUON_RATE, ADAMW_RATE = 0.02, 6e-3
 WARM_UP_STEPS = 50
@@ -196,4 +197,4 @@ parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--output", type=Output, required=True, help="the folder to write")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

@@ -9,27 +9,27 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from isheep import program
-from isheep.earlier_texts import EarlierTexts
-from isheep.engine import Request, Sampling
-from isheep.instructions import (
+from isheep import cli
+from isheep.data.instructions import (
     InstructionFilters,
     more_prompts,
     parse_continuation,
     select_instructions,
     shortage,
 )
-from isheep.journal import Journal, complete_with_journal
-from isheep.ownership import Output
-from isheep.prompts import drawn_demonstrations, instruction_prompt, load_meta_prompt, load_seed_tasks
-from isheep.records import InputError, remove, unfinished_folder, write_jsonl
-from isheep.seeds import derive_seed
-from isheep.writing import (
+from isheep.data.prompts import drawn_demonstrations, instruction_prompt, load_meta_prompt, load_seed_tasks
+from isheep.engine.earlier_texts import EarlierTexts
+from isheep.engine.engine import Request, Sampling
+from isheep.engine.flags import (
     add_checkpoint_argument,
     add_engine_arguments,
     add_sampling_argument,
     open_requested_engine,
 )
+from isheep.engine.journal import Journal, complete_with_journal
+from isheep.files.ownership import Output
+from isheep.files.records import InputError, remove, unfinished_folder, write_jsonl
+from isheep.seeding import derive_seed
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -123,4 +123,4 @@ parser.add_argument("--continuations", type=Output, required=True, help="JSON Li
 parser.add_argument("--left", required=True, help="JSON Lines to write if too few are found: the rejected")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

@@ -3,10 +3,9 @@
 import argparse
 from pathlib import Path
 
-from isheep import program, programs_opencompass
-from isheep.engine import Request
-from isheep.ownership import Output
-from isheep.programs import (
+from isheep import cli
+from isheep.benchmarks import programs_opencompass
+from isheep.benchmarks.programs import (
     Problem,
     code_of_answer,
     find_shots,
@@ -16,21 +15,23 @@ from isheep.programs import (
     read_samples,
     select_problems,
 )
-from isheep.prompts import chat_messages
-from isheep.provenance import (
-    add_answered_by_argument,
-    write_answered_by_checkpoint,
-    write_answered_by_publication,
-)
-from isheep.records import write_jsonl
-from isheep.seeds import derive_seed
-from isheep.writing import (
+from isheep.data.prompts import chat_messages
+from isheep.engine.engine import Request
+from isheep.engine.flags import (
     add_checkpoint_argument,
     add_engine_arguments,
     add_prompting_arguments,
     complete_and_publish,
     open_requested_engine,
 )
+from isheep.engine.provenance import (
+    add_answered_by_argument,
+    write_answered_by_checkpoint,
+    write_answered_by_publication,
+)
+from isheep.files.ownership import Output
+from isheep.files.records import write_jsonl
+from isheep.seeding import derive_seed
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -123,4 +124,4 @@ take_parser = argparse.ArgumentParser(description=take.__doc__, parents=[shared]
 take_parser.add_argument("--take", type=Path, required=True, help="published samples: task_id, completion")
 
 if __name__ == "__main__":
-    program.run_or_take(main, parser, take, take_parser)
+    cli.run_or_take(main, parser, take, take_parser)

@@ -3,14 +3,11 @@
 import argparse
 from pathlib import Path
 
-from isheep import program
-from isheep.earlier_texts import EarlierTexts
-from isheep.engine import Request, Sampling
-from isheep.ownership import Output
-from isheep.prompts import chat_messages, response_prompt
-from isheep.reading import iterate_some
-from isheep.seeds import derive_seed
-from isheep.writing import (
+from isheep import cli
+from isheep.data.prompts import chat_messages, response_prompt
+from isheep.engine.earlier_texts import EarlierTexts
+from isheep.engine.engine import Request, Sampling
+from isheep.engine.flags import (
     add_checkpoint_argument,
     add_engine_arguments,
     add_prompting_arguments,
@@ -18,6 +15,9 @@ from isheep.writing import (
     complete_and_publish,
     open_requested_engine,
 )
+from isheep.files.ownership import Output
+from isheep.files.reading import iterate_some
+from isheep.seeding import derive_seed
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -47,4 +47,4 @@ parser.add_argument("--separator", required=True, help="text between an instruct
 parser.add_argument("--responses", type=Output, required=True, help="JSON Lines to write, one row an instruction")
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

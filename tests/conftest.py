@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from isheep.records import InputError
-from isheep.sandbox import Sandbox, find_sandbox
+from isheep.benchmarks.sandbox import Sandbox, find_sandbox
+from isheep.files.records import InputError
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,6 @@ def begin_as_on_gpus(self, *arguments, **options) -> None:
 if __name__ == "__main__":
     PartialState.__init__ = begin_as_on_gpus
     import train
-    from isheep import program
+    from isheep import cli
 
-    program.run(train.main, train.parser)
+    cli.run(train.main, train.parser)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from isheep.engine import Completion, Request, Sampling
+from isheep.engine.engine import Completion, Request, Sampling
 
 FAULTS = ("429", "500", "hang", "close", "garbage", "not json", "no choices", "no usage")
 """What a request may meet instead of an answer, and a judge must survive."""

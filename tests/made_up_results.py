@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from isheep.results import write_result
+from isheep.benchmarks.results import write_result
 
 
 def write_made_up_result(

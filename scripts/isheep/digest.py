@@ -7,13 +7,15 @@ module of this package that it imports, directly or not; comments, docstrings an
 import ast
 import hashlib
 import json
+import os
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from isheep.files.records import write_json
 from isheep.project import PROJECT
-from isheep.records import write_json
 
 PACKAGE = Path(__file__).parent
 KNOWN = PACKAGE / "__pycache__" / "digests.json"
@@ -30,14 +32,15 @@ def program_digest(program: str | Path) -> str:
         path = pending.pop()
         if path not in sources:
             sources[path], imported = _parsed(path.read_bytes())
-            pending += [module for name in imported if (module := PACKAGE / f"{name}.py").exists()]
+            pending += [module for name in imported for module in _modules_of(name)]
     if len(_known()) > known:
         with suppress(OSError):  # a folder that is not ours to write in
             KNOWN.parent.mkdir(exist_ok=True)
             write_json(KNOWN, _known())
     digest = hashlib.sha256()
-    for path in sorted(sources, key=lambda path: path.name):
-        digest.update(f"{path.name}:{sources[path]}\n".encode())
+    named = {os.path.relpath(path, PACKAGE.parent): checksum for path, checksum in sources.items()}
+    for name, checksum in sorted(named.items()):
+        digest.update(f"{name}:{checksum}\n".encode())
     return digest.hexdigest()[:12]
 
 
@@ -68,7 +71,15 @@ def _imported_modules(tree: ast.Module) -> list[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return sorted({name.split(".")[1] for name in names if name.startswith(f"{PACKAGE.name}.")})
+    return sorted(name for name in names if name.startswith(f"{PACKAGE.name}."))
+
+
+def _modules_of(name: str) -> Iterator[Path]:
+    """Yield the files that are run where this dotted name is imported, which may be one of something in a module."""
+    path = PACKAGE
+    for part in name.split(".")[1:]:
+        path /= part
+        yield from filter(Path.is_file, (path / "__init__.py", path.with_suffix(".py")))
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

@@ -1,6 +1,6 @@
 """The base class of every settings model, and lists in which nothing stands twice.
 
-A stage's settings are declared beside the code that uses them; `isheep.config` only composes them. So a new key
+A stage's settings are declared beside the code that uses them; `isheep.config.schema` only composes them. So a new key
 for one stage changes the digest of that stage's program alone, and reruns nothing else.
 """
 

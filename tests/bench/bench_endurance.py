@@ -221,7 +221,7 @@ def process(command: list, folder: Path) -> Run:
 
 def make_files(folder: Path, rows: int, seed: int) -> None:
     """Write the files of one size that no program of the workflow writes here."""
-    from isheep.records import write_jsonl
+    from isheep.files.records import write_jsonl
     from made_up_results import write_made_up_result
 
     texts, draw = Texts(seed), random.Random(seed)
@@ -259,7 +259,7 @@ def item_row(number: int, value: int, texts: "Texts") -> dict:
 
 def make_records(folder: Path, records: int, seed: int) -> None:
     """Write the result records of a base model."""
-    from isheep.records import write_json, write_jsonl
+    from isheep.files.records import write_json, write_jsonl
     from made_up_results import write_made_up_result
 
     os.chdir(folder)  # records name their files as programs see them
@@ -281,7 +281,7 @@ def make_continuations(folder: Path, rows: int, seed: int) -> None:
     """Write the continuations of which select_instructions.py reads `rows` candidates, some nearly alike."""
     from bench_near_duplicates import instructions
 
-    from isheep.records import write_jsonl
+    from isheep.files.records import write_jsonl
 
     items = [f" {text}\n{{0}}. Input:\n<noinput>\n###\n" for text in instructions(rows, seed)]
     tens = (items[start : start + 10] for start in range(0, rows, 10))
@@ -321,14 +321,14 @@ class ReadyTexts:
     """An engine that has its texts ready."""
 
     def __init__(self, folder: Path):
-        from isheep.records import read_jsonl
+        from isheep.files.records import read_jsonl
 
         self.identity = {"engine": "ready texts"}
         self._texts = [row["text"] for row in read_jsonl(folder / "ready.jsonl")]
 
     def complete(self, requests: Iterable) -> Iterator:
         """Finish the requests in random order."""
-        from isheep.engine import Completion
+        from isheep.engine.engine import Completion
 
         for request in sorted(requests, key=lambda request: request.seed):
             text = f"{self._texts[request.seed % len(self._texts)]} {request.id}"

@@ -20,7 +20,7 @@ from rapidfuzz.distance import Indel
 from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenize import tokenize
 
-from isheep.near_duplicates import NearDuplicates
+from isheep.data.near_duplicates import NearDuplicates
 
 FRAMES = [
     "Write a {a} {n} about the {n} of a {a} {n}",
@@ -206,7 +206,7 @@ def main() -> None:
     print(f"{len(texts)} instructions of {tokens:.1f} tokens on average, {kept.count(False)} dropped, one core")
     print(f"{'how':<52}{'seconds':>10}{'ratio':>9}")
     for label, seconds in (
-        ("isheep.near_duplicates", ours),
+        ("isheep.data.near_duplicates", ours),
         ("rapidfuzz cdist with score_cutoff, 500 rows at a time", cdist),
         (f"rouge_score, extrapolated from {arguments.rouge_pairs} pairs", rouge),
     ):

@@ -5,10 +5,10 @@ import sys
 
 sys.path.insert(0, config["scripts"])
 
-from isheep.cluster import explain_ended_jobs, prepare_for_cluster, refuse_wrong_account
-from isheep.locks import name_lock_owners
-from isheep.records import InputError
-from isheep.reruns import make_missing_outputs_again
+from isheep.workflow.cluster import explain_ended_jobs, prepare_for_cluster, refuse_wrong_account
+from isheep.workflow.locks import name_lock_owners
+from isheep.files.records import InputError
+from isheep.workflow.reruns import make_missing_outputs_again
 
 prepare_for_cluster(workflow)
 make_missing_outputs_again(workflow)

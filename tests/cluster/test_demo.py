@@ -9,7 +9,7 @@ import pytest
 from sites import HERE, Site, accounted
 
 import cluster as machines
-from isheep.records import read_jsonl
+from isheep.files.records import read_jsonl
 from workspace import ROOT, Workspace
 
 pytestmark = pytest.mark.end_to_end

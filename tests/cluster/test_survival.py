@@ -7,7 +7,7 @@ import pytest
 from sites import Responses, accounted, wait_for
 
 import cluster as machines
-from isheep.records import read_jsonl
+from isheep.files.records import read_jsonl
 
 pytestmark = pytest.mark.end_to_end
 

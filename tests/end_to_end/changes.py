@@ -190,8 +190,8 @@ NOTHING = {
     "micro batch": Change(CONFIG, "micro_batch_size: 16", "micro_batch_size: 4"),
     "GPUs": Change(CONFIG, "  gpus_per_node: 0 ", "  gpu_memory_gib: 40\n  gpus_per_node: 8 "),
     "comment": Change("scripts/write_responses.py", "    requests = []\n", "    requests = []  # none yet\n"),
-    "docstring": Change("scripts/isheep/selection.py", '"""Count the pairs', '"""Tell how many pairs'),
-    "formatting": Change("scripts/isheep/prompts.py", "    return [*system", "\n    return [*system"),
+    "docstring": Change("scripts/isheep/data/selection.py", '"""Count the pairs', '"""Tell how many pairs'),
+    "formatting": Change("scripts/isheep/data/prompts.py", "    return [*system", "\n    return [*system"),
 }
 
 REPORT = {"make_report": {"report"}}
@@ -318,10 +318,10 @@ EXACT = {
         SMALL, "sample: 100", "sample: 90", merged({"embed_reference": {"figures/plane/reference.npz"}}, PLANE)
     ),
     "function of the tables": Change(
-        "scripts/isheep/table_numbers.py", "ddof=1", "ddof=0", {"make_table": forms("main", "judged")}
+        "scripts/isheep/report/table_numbers.py", "ddof=1", "ddof=0", {"make_table": forms("main", "judged")}
     ),
     "function of the selection": Change(
-        "scripts/isheep/selection.py",
+        "scripts/isheep/data/selection.py",
         "<= settings.threshold",
         "< settings.threshold",
         merged(SCORED_AGAIN, from_selection(TRAINED)),
@@ -343,10 +343,10 @@ EXACT = {
         ),
     ),
     "style of the report": Change(
-        "scripts/isheep/report/style.css",
+        "scripts/isheep/report/browser/style.css",
         "color-scheme: light dark",
         "color-scheme: light",
         REPORT,
     ),
-    "function of the report": Change("scripts/isheep/report_data.py", "EXAMPLES = 3", "EXAMPLES = 4", REPORT),
+    "function of the report": Change("scripts/isheep/report/content.py", "EXAMPLES = 3", "EXAMPLES = 4", REPORT),
 }

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from isheep.records import read_jsonl, unfinished_folder
+from isheep.files.records import read_jsonl, unfinished_folder
 from workspace import Workspace
 
 CONFIG = "config/config.yaml"

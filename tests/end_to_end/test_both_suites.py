@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from isheep.demo_world import World
+from isheep.demo.world import World
 from paper_small import data_sets, files
 from paper_small.hub_server import HubServer
 from workspace import ROOT, Workspace

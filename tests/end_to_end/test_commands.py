@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from isheep.ownership import Output
-from isheep.records import read_jsonl
+from isheep.files.ownership import Output
+from isheep.files.records import read_jsonl
 from workspace import ROOT, Workspace
 
 pytestmark = pytest.mark.end_to_end

@@ -21,8 +21,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from isheep.engine import Completion
-from isheep.records import read_jsonl, write_jsonl
+from isheep.engine.engine import Completion
+from isheep.files.records import read_jsonl, write_jsonl
 from judge_server import JudgeServer
 from workspace import ROOT, Workspace
 

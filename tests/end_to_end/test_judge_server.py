@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from isheep.engine import Completion, EngineSettings, Request, Sampling, open_engine
-from isheep.identity import write_identity
-from isheep.journal import complete_with_journal
-from isheep.judges import JudgeSettings, add_judge_arguments, open_requested_judge, usage
-from isheep.records import InputError
+from isheep.benchmarks.judges import JudgeSettings, add_judge_arguments, open_requested_judge, usage
+from isheep.engine.engine import Completion, EngineSettings, Request, Sampling
+from isheep.engine.identity import write_identity
+from isheep.engine.journal import complete_with_journal
+from isheep.engine.opening import open_engine
+from isheep.files.records import InputError
 from workspace import ROOT, Workspace, environment
 
 pytestmark = [

@@ -5,7 +5,7 @@ import csv
 import pytest
 import yaml
 
-from isheep.records import read_jsonl, write_jsonl
+from isheep.files.records import read_jsonl, write_jsonl
 from workspace import Workspace
 
 pytestmark = pytest.mark.end_to_end

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from isheep.records import read_jsonl, unfinished_folder
+from isheep.files.records import read_jsonl, unfinished_folder
 from workspace import Workspace
 
 pytestmark = pytest.mark.end_to_end

@@ -10,10 +10,10 @@ import pandas
 import pytest
 from changes import CONFIG, EXACT, NOTHING, SMALL
 
-from isheep.contamination import words
-from isheep.demo_world import World
-from isheep.recorded import RECORDS, outputs_in
-from isheep.records import read_jsonl
+from isheep.data.contamination import words
+from isheep.demo.world import World
+from isheep.files.recorded import RECORDS, outputs_in
+from isheep.files.records import read_jsonl
 from workspace import ROOT
 
 pytestmark = pytest.mark.end_to_end

@@ -18,7 +18,7 @@ LOG = "results/demo/demo/logs/weights.log"
 PROGRAM = "scripts/provide_base.py"
 WAITING = """
 import time
-from isheep import program
+from isheep import cli
 import provided
 
 def main(arguments):
@@ -26,7 +26,7 @@ def main(arguments):
     time.sleep(60)
 
 if __name__ == "__main__":
-    program.run(main, provided.parser)
+    cli.run(main, provided.parser)
 """
 
 

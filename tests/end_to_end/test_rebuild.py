@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from isheep.demo_world import World
+from isheep.demo.world import World
 
 DEMO = Path("config/demo")
 SHORT = 60

@@ -12,8 +12,8 @@ import pyarrow
 import pyarrow.parquet
 from lm_eval.tasks.hellaswag.utils import process_docs as hellaswag_of_lm_eval
 
-from isheep.hub_cache import folder_name
-from isheep.records import write_jsonl
+from isheep.fetch.hub_cache import folder_name
+from isheep.files.records import write_jsonl
 
 BOOLQ = [
     {"passage": "Ice -- Ice is water -- frozen, that is.", "question": "is ice water", "label": 1},

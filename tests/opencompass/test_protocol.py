@@ -16,11 +16,12 @@ from lm_eval.api.model import LM
 from transformers import AutoTokenizer
 
 import measure
-from isheep import programs, programs_opencompass
-from isheep.engine import EngineSettings, open_engine
-from isheep.identity import write_identity
-from isheep.lm_eval_model import EngineLM
-from isheep.records import write_jsonl
+from isheep.benchmarks import programs, programs_opencompass
+from isheep.benchmarks.lm_eval_model import EngineLM
+from isheep.engine.engine import EngineSettings
+from isheep.engine.identity import write_identity
+from isheep.engine.opening import open_engine
+from isheep.files.records import write_jsonl
 from opencompass import rows
 from opencompass.reference_numbers import perplexity
 from workspace import ROOT

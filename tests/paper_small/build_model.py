@@ -14,8 +14,8 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import Qwen2ForCausalLM, Qwen2Tokenizer
 
-from isheep import program
-from isheep.demo_world import World
+from isheep import cli
+from isheep.demo.world import World
 from paper_small.documents import BEGINNING, Writer
 from train_demo_base import model_config, save, train
 from workspace import ROOT
@@ -106,4 +106,4 @@ if __name__ == "__main__":
     parser.add_argument("--tokens", type=int, default=3000, help="tokens per step, at most")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", required=True, help="the folder to write")
-    program.run(main, parser)
+    cli.run(main, parser)

@@ -9,8 +9,8 @@ import pyarrow
 import pyarrow.parquet
 import yaml
 
-from isheep.demo_texts import choice_questions
-from isheep.demo_world import World
+from isheep.demo.texts import choice_questions
+from isheep.demo.world import World
 
 ITEMS = 12
 """Of a split that is measured; the splits for worked examples have as many."""

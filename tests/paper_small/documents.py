@@ -8,11 +8,11 @@ formats, as the models of the paper have.
 import random
 from collections.abc import Iterator
 
-from isheep.assessment import AssessmentPrompt, load_assessment_prompt
-from isheep.demo_judgments import judge
-from isheep.demo_texts import choice_questions, write_response
-from isheep.demo_world import Task, World, draw_task
-from isheep.prompts import SEPARATOR, SeedTask, instruction_prompt, load_meta_prompt, response_prompt
+from isheep.data.assessment import AssessmentPrompt, load_assessment_prompt
+from isheep.data.prompts import SEPARATOR, SeedTask, instruction_prompt, load_meta_prompt, response_prompt
+from isheep.demo.judgments import judge
+from isheep.demo.texts import choice_questions, write_response
+from isheep.demo.world import Task, World, draw_task
 from workspace import ROOT
 
 PROMPTS = ROOT / "config/prompts"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import yaml
 
-from isheep.demo_texts import choice_questions, conversations, evaluation_tasks, reference_outputs, seed_tasks
-from isheep.demo_world import World
-from isheep.records import write_json, write_jsonl
+from isheep.demo.texts import choice_questions, conversations, evaluation_tasks, reference_outputs, seed_tasks
+from isheep.demo.world import World
+from isheep.files.records import write_json, write_jsonl
 from paper_small.documents import arithmetic, humaneval_prompt
 
 SEED_TASKS, IFEVAL_PROMPTS, ALPACA_EVAL_INSTRUCTIONS, PROBLEMS = 175, 12, 6, 4

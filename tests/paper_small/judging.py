@@ -6,7 +6,7 @@ An answer depends on the question alone, by its hash: the numbers say nothing ab
 import hashlib
 import math
 
-from isheep.engine import Completion, Request, TokenLogprob
+from isheep.engine.engine import Completion, Request, TokenLogprob
 
 SHARE_WITHOUT_RATING = 8
 """One greedy judgment in so many has no rating, so that it is asked for again."""

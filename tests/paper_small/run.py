@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from isheep import program
+from isheep import cli
 from paper_small.world import PaperInMiniature
 from preloaded import preloaded
 
@@ -71,4 +71,4 @@ parser.add_argument("--folder", type=Path, default=Path("results/paper_small"), 
 parser.add_argument("--cores", type=int, default=2)
 
 if __name__ == "__main__":
-    program.run(main, parser)
+    cli.run(main, parser)

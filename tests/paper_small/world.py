@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from isheep.demo_world import World
+from isheep.demo.world import World
 from judge_server import JudgeServer
 from paper_small import base_models, data_sets, files
 from paper_small.hub_server import HubServer

@@ -11,7 +11,7 @@ import pytest
 from loop_disk import make_disk, mounted, take_image
 from snakemake.persistence.file import FilePersistence
 
-from isheep.records import file_sha256
+from isheep.files.records import file_sha256
 from workspace import Workspace
 
 pytestmark = pytest.mark.end_to_end
@@ -31,7 +31,7 @@ class Run:
         with mounted(folder / "disk.ext4", self.place):
             workspace = self.workspace(new=True)
             if not syncs:
-                durable = workspace.folder / "scripts/isheep/durable.py"
+                durable = workspace.folder / "scripts/isheep/files/durable.py"
                 text = durable.read_text()
                 durable.write_text(text.replace("    if os.path.islink(path):\n", "    if True:\n"))
             subprocess.run(["sync", "-f", self.place], check=True)

@@ -30,7 +30,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny") / "checkpoint"
     _save_tokenizer(folder)
     _save_model(folder)
-    from isheep.identity import write_identity
+    from isheep.engine.identity import write_identity
 
     write_identity(folder)
     return folder
@@ -74,7 +74,7 @@ def scripted_engine(tiny_checkpoint: Path):
 
     Its attribute `asked` lists the ids of the requests that it wrote.
     """
-    from isheep.engine import Engine, EngineSettings
+    from isheep.engine.engine import Engine, EngineSettings
 
     class ScriptedEngine(Engine):
         def __init__(self, write):

@@ -7,11 +7,11 @@ import pandas
 import pytest
 
 import make_agreement_table
-from isheep.agreement import krippendorff_alpha, read_verdicts
-from isheep.grid import Grid
-from isheep.records import InputError, write_jsonl
-from isheep.result_checks import Configured
-from isheep.tables import Row
+from isheep.benchmarks.grid import Grid
+from isheep.benchmarks.result_checks import Configured
+from isheep.files.records import InputError, write_jsonl
+from isheep.report.agreement import krippendorff_alpha, read_verdicts
+from isheep.report.tables import Row
 from made_up_results import write_made_up_result
 
 

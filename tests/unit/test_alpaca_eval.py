@@ -13,11 +13,11 @@ import yaml
 import answer_alpaca_eval
 import judge_alpaca_eval
 import score_alpaca_eval
-from isheep.alpaca import load_annotations, load_outputs, load_reference
-from isheep.alpaca_annotator import judge_pairs, load_annotator
-from isheep.engine import Completion, TokenLogprob
-from isheep.item_values import read_item_values
-from isheep.records import InputError, read_jsonl, unfinished_folder
+from isheep.benchmarks.alpaca_annotator import judge_pairs, load_annotator
+from isheep.benchmarks.alpaca_eval import load_annotations, load_outputs, load_reference
+from isheep.benchmarks.item_values import read_item_values
+from isheep.engine.engine import Completion, TokenLogprob
+from isheep.files.records import InputError, read_jsonl, unfinished_folder
 
 ROOT = Path(__file__).parents[2]
 ANNOTATORS = ROOT / "config" / "annotators"

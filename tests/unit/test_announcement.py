@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from isheep.alpaca import load_reference
-from isheep.announcement import Planned, check_sandbox, most_asked, plan_lines, planned_measurements
-from isheep.config_file import load_config
-from isheep.records import InputError
+from isheep.benchmarks.alpaca_eval import load_reference
+from isheep.config.announcement import Planned, check_sandbox, most_asked, plan_lines, planned_measurements
+from isheep.config.loading import load_config
+from isheep.files.records import InputError
 
 DEMO = "config/config.yaml"
 API = {"model": "judge-1", "base_url": "https://judge.example/v1"}

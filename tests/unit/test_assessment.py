@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from isheep.assessment import AssessmentPrompt, ReadableScores, load_assessment_prompt, parse_score
-from isheep.records import InputError
+from isheep.data.assessment import AssessmentPrompt, ReadableScores, load_assessment_prompt, parse_score
+from isheep.files.records import InputError
 
 PROMPTS = sorted(Path(__file__).parents[2].glob("config/prompts/assessment/*.yaml"))
 VALID = "criterion: quality\ntemplate: 'Rate {instruction} {response}'\n"

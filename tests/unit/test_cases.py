@@ -8,8 +8,8 @@ import subprocess
 import pytest
 
 import make_cases
-from isheep.cases import Candidate, CaseSettings, draw_cases
-from isheep.records import InputError, write_jsonl
+from isheep.files.records import InputError, write_jsonl
+from isheep.report.cases import Candidate, CaseSettings, draw_cases
 
 TABLE = {"caption": "Pairs.", "model": "m", "recipe": "r", "iterations": [1, 2]}
 

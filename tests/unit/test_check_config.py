@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from isheep.config_file import read_config
-from isheep.records import InputError
+from isheep.config.loading import read_config
+from isheep.files.records import InputError
 from isheep.spelling import nearest_file
 
 PROGRAM = Path("scripts/check_config.py")

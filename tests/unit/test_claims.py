@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from isheep.claims import ClaimSettings, check_claim, claims_sheet, read_table
-from isheep.records import InputError
+from isheep.files.records import InputError
+from isheep.report.claims import ClaimSettings, check_claim, claims_sheet, read_table
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from isheep import cluster
-from isheep.records import InputError
+from isheep.files.records import InputError
+from isheep.workflow import cluster
 
 REFUSED = "echo 'sbatch: error: Invalid account or account/partition combination specified' >&2; exit 1"
 OUTAGE = "echo 'Unable to contact slurm controller (connect failure)' >&2; exit 1"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from isheep.config_file import check_files, config_schema, load_config
-from isheep.machine import left_out
-from isheep.records import InputError
+from isheep.config.loading import check_files, config_schema, load_config
+from isheep.config.machine import left_out
+from isheep.files.records import InputError
 
 DEMO = Path("config/config.yaml")
 

@@ -12,9 +12,9 @@ import pytest
 import check_contamination
 import collect_contamination
 import list_test_items
-from isheep import contamination
-from isheep.contamination import TrainingSet, check_benchmark, without_frame, words
-from isheep.records import InputError, read_jsonl, write_json, write_jsonl
+from isheep.data import contamination
+from isheep.data.contamination import TrainingSet, check_benchmark, without_frame, words
+from isheep.files.records import InputError, read_jsonl, write_json, write_jsonl
 
 ROOT = Path(__file__).parents[2]
 THIRTEEN = "one two three four five six seven eight nine ten eleven twelve thirteen"
@@ -99,7 +99,7 @@ def test_an_item_counts_once_however_many_pairs_and_runs_have_it_and_every_pair_
 
 
 def test_equal_hashes_alone_are_no_hit(monkeypatch):
-    import isheep.contamination as module
+    import isheep.data.contamination as module
 
     monkeypatch.setattr(module, "MULTIPLIER", module.np.uint64(0))
     assert found(f"zero {THIRTEEN}", pair("a", f"other words that end with one and so on {THIRTEEN[4:]}")) == ([], [])

@@ -9,10 +9,10 @@ import pytest
 
 import collect_scores
 import make_table
-from isheep.csv_text import guarded, guarded_frame, restored, restored_frame
-from isheep.grid import PUBLISHED, Grid
-from isheep.records import write_jsonl
-from isheep.result_checks import Configured
+from isheep.benchmarks.grid import PUBLISHED, Grid
+from isheep.benchmarks.result_checks import Configured
+from isheep.files.csv_text import guarded, guarded_frame, restored, restored_frame
+from isheep.files.records import write_jsonl
 from made_up_results import write_made_up_result
 
 FORMULAS = ["=1+1", "+cmd", "-x", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://x","y")']

@@ -13,9 +13,9 @@ import pytest
 
 import make_data_table
 import profile_data
-from isheep import data_profile
-from isheep.data_profile import describe, diversity, profile_pairs, profile_scores
-from isheep.records import InputError, write_jsonl
+from isheep.data import profile as data_profile
+from isheep.data.profile import describe, diversity, profile_pairs, profile_scores
+from isheep.files.records import InputError, write_jsonl
 
 ROOT = Path(__file__).parents[2]
 

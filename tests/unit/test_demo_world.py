@@ -20,10 +20,13 @@ from build_demo_world import (
     read_prompts,
     train_tokenizer,
 )
-from isheep import contamination, demo_judgments, demo_texts, demo_world
-from isheep.demo_world import Constraint, Task
-from isheep.instructions import BLACKLIST, InstructionFilters, select_instructions
-from isheep.records import InputError, read_jsonl
+from isheep.data import contamination
+from isheep.data.instructions import BLACKLIST, InstructionFilters, select_instructions
+from isheep.demo import judgments as demo_judgments
+from isheep.demo import texts as demo_texts
+from isheep.demo import world as demo_world
+from isheep.demo.world import Constraint, Task
+from isheep.files.records import InputError, read_jsonl
 
 DEMO = Path(__file__).resolve().parents[2] / "config" / "demo"
 SHIPPED_SEED = 1

@@ -8,12 +8,12 @@ from select import select
 
 import pytest
 
-from isheep.devices import claim_devices, default_folder, visible_devices
+from isheep.engine.devices import claim_devices, default_folder, visible_devices
 
 PROGRAM = """
 import os, sys
 from pathlib import Path
-from isheep.devices import claim_devices
+from isheep.engine.devices import claim_devices
 claim_devices(int(sys.argv[1]), sys.argv[2].split(","), Path(sys.argv[3]))
 print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
 sys.stdin.read()
@@ -154,7 +154,7 @@ def test_what_jobs_left_on_a_node_long_ago_is_removed(monkeypatch, tmp_path):
         folder.mkdir()
         (folder / "device-0.lock").touch()
     os.utime(left, (0, 0))
-    monkeypatch.setattr("isheep.devices._claimed", [])
+    monkeypatch.setattr("isheep.engine.devices._claimed", [])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     claim_devices(1, folder=tmp_path / f"isheep-devices-{os.getuid()}-3")
     assert lately.exists()

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from isheep import program
-from isheep.disk_space import explain_full_disk, is_of_full_disk, refuse_read_only
-from isheep.ownership import Output
-from isheep.records import InputError, write_jsonl
+from isheep import cli
+from isheep.files.disk_space import explain_full_disk, is_of_full_disk, refuse_read_only
+from isheep.files.ownership import Output
+from isheep.files.records import InputError, write_jsonl
 
 SENTENCE = "is full, or your quota of it is used up"
 
@@ -28,7 +28,7 @@ def end(tmp_path, monkeypatch):
         parser.add_argument("--output", type=Output)
         monkeypatch.setattr(sys, "argv", ["program", f"--output={tmp_path / 'output.jsonl'}"])
         with pytest.raises(SystemExit) as ended:
-            program.run(main, parser)
+            cli.run(main, parser)
         return ended.value.code
 
     return run
@@ -75,7 +75,7 @@ def test_an_error_that_comes_of_a_full_disk_is_one_too(end, capsys):
 def test_another_error_is_shown_as_it_is(end, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["program"])
     with pytest.raises(PermissionError):
-        program.run(raising(PermissionError(errno.EACCES, "no")), ArgumentParser())
+        cli.run(raising(PermissionError(errno.EACCES, "no")), ArgumentParser())
     assert not is_of_full_disk(RuntimeError("PytorchStreamReader failed reading zip archive"))
 
 

@@ -8,8 +8,8 @@ import pytest
 from snakemake.executors.local import Executor
 from snakemake.persistence.file import FilePersistence
 
-from isheep.kept_records import keep_records_on_disk
-from isheep.records import publish, write_json
+from isheep.files.records import publish, write_json
+from isheep.workflow.kept_records import keep_records_on_disk
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import pytest
 from snakemake.jobs import Job
 
-from isheep import earlier_texts
-from isheep.earlier_texts import EarlierTexts, earlier_file, keep_earlier_texts
-from isheep.engine import Request, Sampling
-from isheep.journal import FINISHED, remove_leftovers
+from isheep.engine import earlier_texts
+from isheep.engine.earlier_texts import EarlierTexts, earlier_file, keep_earlier_texts
+from isheep.engine.engine import Request, Sampling
+from isheep.engine.flags import complete_and_publish
+from isheep.engine.journal import FINISHED, remove_leftovers
+from isheep.files.records import read_jsonl, unfinished_folder
 from isheep.project import PROJECT
-from isheep.records import read_jsonl, unfinished_folder
-from isheep.writing import complete_and_publish
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import pytest
 
 import cluster_pairs as clustering
 import embed_pairs as embedding
-from isheep import program
-from isheep.embedding import EmbeddingSettings, embed_texts
-from isheep.records import InputError, read_jsonl, write_jsonl
-from isheep.reference import sample_reference
-from isheep.vectors import read_vectors, write_vectors
+from isheep import cli
+from isheep.data.embedding import EmbeddingSettings, embed_texts
+from isheep.data.reference import sample_reference
+from isheep.data.vectors import read_vectors, write_vectors
+from isheep.files.records import InputError, read_jsonl, write_jsonl
 
 CHECKPOINT = Path("config/demo/base").resolve()
 TEXTS = [
@@ -61,7 +61,7 @@ def embed(texts, batch_size=2, **settings):
 
 def run(stage, monkeypatch, *flags):
     monkeypatch.setattr(sys, "argv", [stage.__name__, *map(str, flags)])
-    program.run(stage.main, stage.parser)
+    cli.run(stage.main, stage.parser)
 
 
 def test_a_vector_is_the_last_layer_pooled_over_the_tokens(hidden):

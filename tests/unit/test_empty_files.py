@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from isheep import program
-from isheep.records import write_jsonl
+from isheep import cli
+from isheep.files.records import write_jsonl
 
 SEED_TASKS = Path("config/demo/seed_tasks.jsonl").resolve()
 PAIRS = [
@@ -33,7 +33,7 @@ def complaint(tmp_path, monkeypatch):
         module = importlib.import_module(name)
         monkeypatch.setattr(sys, "argv", [name, *flags])
         with pytest.raises(SystemExit) as ended:
-            program.run(module.main, module.parser)
+            cli.run(module.main, module.parser)
         return str(ended.value.code)
 
     return run

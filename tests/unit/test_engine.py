@@ -15,10 +15,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import merge_adapter
-from isheep.engine import Completion, Engine, EngineSettings, Request, Sampling, open_engine
-from isheep.engine_api import ApiEngine, ApiSettings
-from isheep.identity import read_identity, write_identity
-from isheep.records import InputError
+from isheep.engine.api_engine import ApiEngine, ApiSettings
+from isheep.engine.engine import Completion, Engine, EngineSettings, Request, Sampling
+from isheep.engine.identity import read_identity, write_identity
+from isheep.engine.opening import open_engine
+from isheep.files.records import InputError
 from judge_server import JudgeServer
 
 HAS_VLLM = importlib.util.find_spec("vllm") is not None

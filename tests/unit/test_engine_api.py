@@ -9,11 +9,11 @@ from traceback import format_exception
 import pytest
 from pydantic import ValidationError
 
-from isheep.engine import Completion, Request, Sampling, TokenLogprob
-from isheep.engine_api import ApiEngine, ApiSettings, seconds_to_wait, worst_case
-from isheep.journal import Journal, complete_with_journal
-from isheep.judges import JudgeSettings, add_judge_arguments, open_requested_judge, usage
-from isheep.records import InputError
+from isheep.benchmarks.judges import JudgeSettings, add_judge_arguments, open_requested_judge, usage
+from isheep.engine.api_engine import ApiEngine, ApiSettings, seconds_to_wait, worst_case
+from isheep.engine.engine import Completion, Request, Sampling, TokenLogprob
+from isheep.engine.journal import Journal, complete_with_journal
+from isheep.files.records import InputError
 from judge_server import FAULTS, JudgeServer
 
 SAMPLING = Sampling(temperature=0, max_tokens=16)

@@ -18,7 +18,9 @@ import plot_curve
 import plot_projection
 import plot_share
 import plot_sweep
-from isheep.figures import (
+from isheep.data.vectors import write_vectors
+from isheep.files.records import InputError, write_jsonl
+from isheep.report.figures import (
     MOST_SERIES,
     CurveFigure,
     FigureSettings,
@@ -27,9 +29,7 @@ from isheep.figures import (
     SweepFigure,
     SweepPoint,
 )
-from isheep.plotting import GENERATED, REFERENCE, SERIES, WIDTH, house_style
-from isheep.records import InputError, write_jsonl
-from isheep.vectors import write_vectors
+from isheep.report.plotting import GENERATED, REFERENCE, SERIES, WIDTH, house_style
 
 SCRIPTS = Path(plot_sweep.__file__).parent
 SWEEP = {

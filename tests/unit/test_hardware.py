@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from isheep.hardware import (
+from isheep.config.hardware import (
     HardwareSettings,
     TrainingLayout,
     generation_gpus,
@@ -22,8 +22,8 @@ from isheep.hardware import (
     training_minutes,
     weights_gib,
 )
-from isheep.records import InputError
-from isheep.training_settings import TrainingSettings
+from isheep.files.records import InputError
+from isheep.training.settings import TrainingSettings
 
 SIZES = (0.001, 1.8, 4, 7, 14, 32, 70, 72)
 ONE_GPU, PAPER = HardwareSettings(gpus_per_node=8), HardwareSettings(gpus_per_node=8, training_gpus=8)

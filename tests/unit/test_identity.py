@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from isheep import program
-from isheep.engine import EngineSettings, open_engine
-from isheep.identity import require_whole
-from isheep.records import InputError
-from isheep.training import FitSettings
+from isheep import cli
+from isheep.engine.engine import EngineSettings
+from isheep.engine.identity import require_whole
+from isheep.engine.opening import open_engine
+from isheep.files.records import InputError
+from isheep.training.fine_tuning import FitSettings
 
 TORN = r"model\.safetensors is torn: it has \d+ bytes, but its header tells of \d+; restore it"
 
@@ -102,7 +103,7 @@ def test_no_engine_opens_torn_weights(torn):
 
 
 def test_torn_weights_are_not_embedded(torn):
-    from isheep.embedding import EmbeddingSettings, embed_texts
+    from isheep.data.embedding import EmbeddingSettings, embed_texts
 
     with pytest.raises(InputError, match=TORN):
         embed_texts(torn, ["Rome"], EmbeddingSettings(dtype="float32", max_length=8), batch_size=1, threads=1)
@@ -132,5 +133,5 @@ def test_a_torn_base_model_is_refused_where_it_is_taken_from(torn, tmp_path, mon
 
     monkeypatch.setattr(sys, "argv", ["provide_base.py", f"--folder={torn}", f"--output={tmp_path / 'weights'}"])
     with pytest.raises(SystemExit, match=f"{torn}/model.safetensors is torn"):
-        program.run(provide_base.main, provide_base.parser)
+        cli.run(provide_base.main, provide_base.parser)
     assert not (tmp_path / "weights").exists()

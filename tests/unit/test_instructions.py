@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from isheep.instructions import (
+from isheep.data.instructions import (
     InstructionFilters,
     first_failing_filter,
     more_prompts,
@@ -13,8 +13,8 @@ from isheep.instructions import (
     select_instructions,
     shortage,
 )
-from isheep.prompts import SeedTask, instruction_prompt, load_meta_prompt, load_seed_tasks
-from isheep.records import InputError
+from isheep.data.prompts import SeedTask, instruction_prompt, load_meta_prompt, load_seed_tasks
+from isheep.files.records import InputError
 
 SHIPPED_META_PROMPT = Path(__file__).parents[2] / "config/prompts/meta_prompt.txt"
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from snakemake.persistence.file import FilePersistence
 
-from isheep.engine import Completion, EngineSettings, Request, Sampling, TokenLogprob, open_engine
-from isheep.journal import SHARED_TEXTS, Journal, complete_with_journal, completed, remove_leftovers, request_key
-from isheep.ownership import this_writer
-from isheep.records import InputError, unfinished_folder
+from isheep.engine.engine import Completion, EngineSettings, Request, Sampling, TokenLogprob
+from isheep.engine.journal import SHARED_TEXTS, Journal, complete_with_journal, completed, remove_leftovers, request_key
+from isheep.engine.opening import open_engine
+from isheep.files.ownership import this_writer
+from isheep.files.records import InputError, unfinished_folder
 
 SAMPLING = Sampling(max_tokens=8)
 
@@ -91,7 +92,7 @@ def test_texts_of_other_requests_checkpoints_versions_or_programs_are_not_taken(
     monkeypatch.undo()
     monkeypatch.setenv(SHARED_TEXTS, str(shared))
     monkeypatch.setattr("sys.argv", [__file__])
-    monkeypatch.setattr("isheep.journal.installed_versions", lambda names: {"torch": "0"})
+    monkeypatch.setattr("isheep.engine.journal.installed_versions", lambda names: {"torch": "0"})
     complete_with_journal(engine, requests(4), tmp_path / "version")
     monkeypatch.setattr("sys.argv", [str(Path(tmp_path, "program.py"))])
     Path(tmp_path, "program.py").write_text("from isheep import journal")

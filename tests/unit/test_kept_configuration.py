@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from isheep.config_file import load_config
-from isheep.kept_configuration import CONFIGURATION, keep_configuration, say_where_results_are
-from isheep.yaml_text import read_yaml
+from isheep.config.kept_configuration import CONFIGURATION, keep_configuration, say_where_results_are
+from isheep.config.loading import load_config
+from isheep.files.yaml_text import read_yaml
 from workspace import ROOT
 
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from isheep.records import read_jsonl, unfinished_folder, write_jsonl
+from isheep.files.records import read_jsonl, unfinished_folder, write_jsonl
 
 SAMPLING = {"temperature": 1.0, "max_tokens": 40}
 COUNT = 48

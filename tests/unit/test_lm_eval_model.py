@@ -19,10 +19,11 @@ from lm_eval.tasks import TaskManager
 from transformers.data.metrics.squad_metrics import squad_evaluate
 
 import measure as program
-from isheep.engine import EngineSettings, Sampling, open_engine
-from isheep.lm_eval_model import EngineLM, sampling_from
-from isheep.lm_eval_tasks import NEEDS_PUNKT, check_punkt, fetched_data, kept_items, load_without_download
-from isheep.records import InputError, read_jsonl
+from isheep.benchmarks.lm_eval_model import EngineLM, sampling_from
+from isheep.benchmarks.lm_eval_tasks import NEEDS_PUNKT, check_punkt, fetched_data, kept_items, load_without_download
+from isheep.engine.engine import EngineSettings, Sampling
+from isheep.engine.opening import open_engine
+from isheep.files.records import InputError, read_jsonl
 
 ROOT = Path(__file__).parents[2]
 TASKS = "tests/data/tasks"

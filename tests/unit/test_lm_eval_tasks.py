@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 import measure
-from isheep.lm_eval_tasks import check_answers, fetched_data, find_task, load_without_download
-from isheep.records import InputError, write_jsonl
+from isheep.benchmarks.lm_eval_tasks import check_answers, fetched_data, find_task, load_without_download
+from isheep.files.records import InputError, write_jsonl
 from workspace import ROOT
 
 MOST = 100

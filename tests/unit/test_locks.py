@@ -12,8 +12,8 @@ import pytest
 from snakemake.exceptions import LockException
 from snakemake.persistence.file import FilePersistence
 
-from isheep import locks
-from isheep.records import write_json
+from isheep.files.records import write_json
+from isheep.workflow import locks
 
 
 class Run(FilePersistence):

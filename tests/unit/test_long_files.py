@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import select_pairs
-from isheep.item_values import read_item_values
-from isheep.records import write_jsonl
+from isheep.benchmarks.item_values import read_item_values
+from isheep.files.records import write_jsonl
 from made_up_results import write_made_up_result
 
 ROWS = 300

@@ -2,8 +2,8 @@
 
 import pytest
 
-from isheep.hardware import HardwareSettings
-from isheep.machine import Machine, left_out, look_at_machine, told, told_elsewhere, with_detected
+from isheep.config.hardware import HardwareSettings
+from isheep.config.machine import Machine, left_out, look_at_machine, told, told_elsewhere, with_detected
 
 CUDA = "2.13.0"
 TWO = "0, GPU-aaaa1111, 81559, [N/A]\n1, GPU-bbbb2222, 40960, Disabled"
@@ -77,7 +77,7 @@ def test_a_driver_that_fails_is_told_and_means_no_gpu(nvidia_smi, command):
 
 
 def test_a_driver_that_hangs_is_not_waited_for(nvidia_smi, monkeypatch):
-    monkeypatch.setattr("isheep.machine.SECONDS_FOR_DRIVER", 0.2)
+    monkeypatch.setattr("isheep.config.machine.SECONDS_FOR_DRIVER", 0.2)
     nvidia_smi(command="exec sleep 60")
     assert "nvidia-smi gives no answer" in look().remark
 
@@ -98,7 +98,7 @@ def test_gpus_that_torch_cannot_use_do_not_count(nvidia_smi):
 
 
 def test_a_containers_limit_is_its_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr("isheep.machine.MEMORY_LIMITS", (str(tmp_path / "limit"), str(tmp_path / "none")))
+    monkeypatch.setattr("isheep.config.machine.MEMORY_LIMITS", (str(tmp_path / "limit"), str(tmp_path / "none")))
     (tmp_path / "limit").write_text("max\n")
     whole = look().memory_gib
     (tmp_path / "limit").write_text(f"{2**28}\n")

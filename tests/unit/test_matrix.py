@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from isheep.config_file import check_files, load_config
-from isheep.matrix import Matrix
-from isheep.published import load_published, published_tables
-from isheep.records import InputError
+from isheep.config.loading import check_files, load_config
+from isheep.config.matrix import Matrix
+from isheep.files.records import InputError
+from isheep.report.published import load_published, published_tables
 
 DEMO = "config/config.yaml"
 PAPER = "config/paper.yaml"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from isheep.lm_eval_model import RecordedLM, read_responses
-from isheep.lm_eval_tasks import seeded_scoring
-from isheep.records import InputError, read_jsonl
+from isheep.benchmarks.lm_eval_model import RecordedLM, read_responses
+from isheep.benchmarks.lm_eval_tasks import seeded_scoring
+from isheep.files.records import InputError, read_jsonl
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests/data/tasks/tiny_ifeval.jsonl"

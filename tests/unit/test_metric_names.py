@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from isheep.config_file import load_config
-from isheep.matrix import Matrix
-from isheep.metric_names import check_metrics, known_metrics
-from isheep.records import InputError
+from isheep.config.loading import load_config
+from isheep.config.matrix import Matrix
+from isheep.config.metric_names import check_metrics, known_metrics
+from isheep.files.records import InputError
 
 DEMO = "config/config.yaml"
 

@@ -10,13 +10,13 @@ import pytest
 import yaml
 from tokenizers import Tokenizer
 
-from isheep.config_file import read_config
-from isheep.engine_transformers import opened
-from isheep.matrix import Matrix
-from isheep.model_checks import asked_of_models, check_base_models
-from isheep.prompts import drawn_demonstrations, instruction_prompt, load_meta_prompt, load_seed_tasks
-from isheep.records import InputError
-from isheep.seeds import derive_seed
+from isheep.config.loading import read_config
+from isheep.config.matrix import Matrix
+from isheep.config.model_checks import asked_of_models, check_base_models
+from isheep.data.prompts import drawn_demonstrations, instruction_prompt, load_meta_prompt, load_seed_tasks
+from isheep.engine.transformers_engine import opened
+from isheep.files.records import InputError
+from isheep.seeding import derive_seed
 
 DEMO = Path("config/demo/base")
 MOST = re.compile(r"(\w+)\.sampling\.max_tokens to (\d+)")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from isheep.base_models import billions_of_parameters, require_base_model, require_chat_template
-from isheep.records import InputError
+from isheep.engine.base_models import billions_of_parameters, require_base_model, require_chat_template
+from isheep.files.records import InputError
 
 SETTINGS = "tokenizer_config.json"
 

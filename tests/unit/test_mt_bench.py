@@ -12,9 +12,8 @@ from pydantic import ValidationError
 
 import answer_mt_bench
 import judge_mt_bench
-from isheep.engine import Completion, Sampling, TokenLogprob
-from isheep.judges import JudgeSettings
-from isheep.mt_bench import (
+from isheep.benchmarks.judges import JudgeSettings
+from isheep.benchmarks.mt_bench import (
     PLACEHOLDERS,
     MtBenchSettings,
     answer_sampling,
@@ -30,7 +29,8 @@ from isheep.mt_bench import (
     score_rows,
     take_judgments,
 )
-from isheep.records import InputError, read_jsonl, write_jsonl
+from isheep.engine.engine import Completion, Sampling, TokenLogprob
+from isheep.files.records import InputError, read_jsonl, write_jsonl
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 REFERENCE_CATEGORIES = ("math", "reasoning", "coding")

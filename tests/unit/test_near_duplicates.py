@@ -5,7 +5,7 @@ import random
 import pytest
 from rouge_score.rouge_scorer import RougeScorer
 
-from isheep.near_duplicates import Match, NearDuplicates
+from isheep.data.near_duplicates import Match, NearDuplicates
 
 THRESHOLDS = [0.0, 0.3, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 1.0]
 

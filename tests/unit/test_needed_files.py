@@ -4,10 +4,10 @@ from pathlib import Path
 
 import yaml
 
-from isheep.config_file import load_config
-from isheep.matrix import Matrix
-from isheep.needed_files import needed_files
-from isheep.sources import load_sources
+from isheep.config.loading import load_config
+from isheep.config.matrix import Matrix
+from isheep.config.needed_files import needed_files
+from isheep.fetch.sources import load_sources
 
 EVERY = load_sources("config/sources.yaml").files
 FETCHED = "results/fetched"

@@ -8,8 +8,8 @@ import yaml
 from lm_eval.api.model import LM
 
 import measure
-from isheep import programs_opencompass
-from isheep.lm_eval_tasks import find_task
+from isheep.benchmarks import programs_opencompass
+from isheep.benchmarks.lm_eval_tasks import find_task
 from opencompass import rows
 from workspace import ROOT
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from snakemake.persistence.file import FilePersistence
 
-from isheep import ownership
-from isheep.ownership import Output, claim_file, is_over, keeping, this_writer
-from isheep.records import InputError, claim, publish, read_jsonl, write_json, write_jsonl
+from isheep.files import ownership
+from isheep.files.ownership import Output, claim_file, is_over, keeping, this_writer
+from isheep.files.records import InputError, claim, publish, read_jsonl, write_json, write_jsonl
 
 PAIRS = [
     {"id": f"base:{number}", "instruction": f"Name {number} fruits.", "input": "", "response": "…", "rejected_by": None}

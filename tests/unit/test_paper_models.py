@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from isheep.demo_world import World
+from isheep.demo.world import World
 from paper_small import base_models
 from paper_small.documents import Writer
 from workspace import ROOT

@@ -11,10 +11,10 @@ import yaml
 
 import check_claims
 import make_table
-from isheep.config_file import load_config
-from isheep.matrix import Matrix
-from isheep.published import load_published
-from isheep.tables import metric_of
+from isheep.config.loading import load_config
+from isheep.config.matrix import Matrix
+from isheep.report.published import load_published
+from isheep.report.tables import metric_of
 
 PAPER = "config/paper.yaml"
 ABOVE = 1.0

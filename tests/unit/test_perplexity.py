@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 import measure_perplexity as measuring
-from isheep import perplexity, program
-from isheep.engine import EngineSettings, open_engine
-from isheep.identity import write_identity
-from isheep.perplexity import measure_perplexities
-from isheep.records import InputError, read_jsonl, unfinished_folder, write_jsonl
+from isheep import cli
+from isheep.data import perplexity
+from isheep.data.perplexity import measure_perplexities
+from isheep.engine.engine import EngineSettings
+from isheep.engine.identity import write_identity
+from isheep.engine.opening import open_engine
+from isheep.files.records import InputError, read_jsonl, unfinished_folder, write_jsonl
 
 TEXTS = [
     "I am learning English.\nIt is dry. Yes indeed.",
@@ -131,7 +133,7 @@ def test_the_program_measures_response_and_pair_of_what_broke_no_rule(
     write_jsonl(pairs, PAIRS)
     flags = ["--checkpoint", str(checkpoint), "--pairs", str(pairs), "--separator", " ", "--perplexities", str(output)]
     monkeypatch.setattr(sys, "argv", ["measure_perplexity.py", *flags, "--engine", json.dumps({"dtype": "float32"})])
-    program.run(measuring.main, measuring.parser)
+    cli.run(measuring.main, measuring.parser)
     rows = read_jsonl(output)
     assert [row["id"] for row in rows] == ["base:0:0", "base:0:2", "base:0:3"]
     assert [row["cut"] for row in rows] == [[], [], ["response", "pair"]]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from isheep import program
-from isheep.ownership import Output
-from isheep.records import write_json
+from isheep import cli
+from isheep.files.ownership import Output
+from isheep.files.records import write_json
 
 
 def run(monkeypatch, folder: Path, main) -> None:
@@ -16,7 +16,7 @@ def run(monkeypatch, folder: Path, main) -> None:
     parser.add_argument("--files", type=Path, nargs="+")
     parser.add_argument("--output", type=Output)
     monkeypatch.setattr(sys, "argv", ["program", "--files", str(folder / "read"), "--output", str(folder / "made")])
-    program.run(main, parser)
+    cli.run(main, parser)
 
 
 @pytest.fixture(params=["a file", "a folder"])

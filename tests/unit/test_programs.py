@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from isheep.benchmarks import LmEvalSettings
-from isheep.programs import (
+from isheep.benchmarks.programs import (
     TIME_LIMITS,
     Problem,
     ProgramsSettings,
@@ -29,8 +28,9 @@ from isheep.programs import (
     scores,
     select_problems,
 )
-from isheep.records import InputError, read_jsonl, unfinished_folder, write_jsonl
-from isheep.sandbox import Limits, Sandbox
+from isheep.benchmarks.sandbox import Limits, Sandbox
+from isheep.benchmarks.settings import LmEvalSettings
+from isheep.files.records import InputError, read_jsonl, unfinished_folder, write_jsonl
 
 LIMITS = Limits(cpu_seconds=TIME_LIMITS["humaneval"], memory_mib=1024)
 MBPP_LIMITS = Limits(cpu_seconds=TIME_LIMITS["mbpp"], memory_mib=1024)

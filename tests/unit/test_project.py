@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from isheep import project
-from isheep.config_file import load_config
-from isheep.yaml_text import read_yaml
+from isheep.config.loading import load_config
+from isheep.files.yaml_text import read_yaml
 
 
 def test_in_the_project_itself_paths_stay_as_they_are(monkeypatch):

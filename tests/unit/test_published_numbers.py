@@ -10,8 +10,8 @@ from statistics import mean
 
 import pytest
 
-from isheep.published import PublishedTable, load_published, published_tables
-from isheep.records import InputError
+from isheep.files.records import InputError
+from isheep.report.published import PublishedTable, load_published, published_tables
 
 FOLDER = Path(__file__).parents[2] / "config" / "published"
 GENERATIVE = ("HumanEval", "MBPP", "NQ", "TriviaQA", "SQuAD2.0")

@@ -5,7 +5,7 @@ from pathlib import Path
 from snakemake.persistence import MetadataRecord
 from snakemake.persistence.file import FilePersistence
 
-from isheep.recorded import MARKS, RECORDS, forget, outputs_in
+from isheep.files.recorded import MARKS, RECORDS, forget, outputs_in
 
 LONG = "/".join(["checkpoint"] * 40)
 OUTPUTS = [f"results/{name}" for name in ("demo/weights", f"demo/{LONG}/a", f"demo2/{LONG}/a", "demo2/weights")]

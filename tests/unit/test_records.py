@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from isheep.records import InputError, iterate_jsonl, publish, read_jsonl, read_objects, write_jsonl
+from isheep.files.records import InputError, iterate_jsonl, publish, read_jsonl, read_objects, write_jsonl
 
 
 def test_rows_survive_writing_and_reading(tmp_path):

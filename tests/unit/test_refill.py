@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import write_instructions
-from isheep import program
-from isheep.engine import Completion
-from isheep.records import read_jsonl, unfinished_folder
+from isheep import cli
+from isheep.engine.engine import Completion
+from isheep.files.records import read_jsonl, unfinished_folder
 
 META_PROMPT = "A list of tasks:\n{demonstrations}"
 OUTPUT, LEFT = Path("continuations/shard0.jsonl"), Path("logs/shard0.log.rejected.jsonl")
@@ -54,7 +54,7 @@ def write(tmp_path, monkeypatch):
         }
         monkeypatch.setattr(sys, "argv", ["write_instructions", *(f"--{key}={flags[key]}" for key in flags)])
         try:
-            program.run(write_instructions.main, write_instructions.parser)
+            cli.run(write_instructions.main, write_instructions.parser)
         except SystemExit as ended:
             return writer.asked, str(ended.code)
         return writer.asked, ""

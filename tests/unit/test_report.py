@@ -12,16 +12,16 @@ import pytest
 import make_report
 import make_table
 from browser import Page, installed_browser, opened
-from isheep.csv_text import write_frame
-from isheep.grid import Grid
-from isheep.markdown_table import read_markdown
-from isheep.mt_bench import score_rows
-from isheep.records import InputError, write_json, write_jsonl
-from isheep.report_data import claim_verdict, claims_content, drawn_examples
-from isheep.report_items import HEAD, TAIL, ShownBenchmark, ShownItem, drawn, read_shown_items, shortened
-from isheep.report_page import as_json, page
-from isheep.results import Score, read_result
-from isheep.table_text import Line, Sheet, as_markdown
+from isheep.benchmarks.grid import Grid
+from isheep.benchmarks.mt_bench import score_rows
+from isheep.benchmarks.results import Score, read_result
+from isheep.files.csv_text import write_frame
+from isheep.files.records import InputError, write_json, write_jsonl
+from isheep.report.content import claim_verdict, claims_content, drawn_examples
+from isheep.report.items import HEAD, TAIL, ShownBenchmark, ShownItem, drawn, read_shown_items, shortened
+from isheep.report.markdown_table import read_markdown
+from isheep.report.page import as_json, page
+from isheep.report.table_text import Line, Sheet, as_markdown
 from made_up_results import write_made_up_result
 from workspace import ROOT
 

@@ -1,6 +1,6 @@
 """What a run says of results that it does not make."""
 
-from isheep.reruns import name_undeclared
+from isheep.workflow.reruns import name_undeclared
 
 
 def test_tables_that_are_no_longer_declared_are_named(tmp_path, capsys):

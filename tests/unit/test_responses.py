@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import filter_responses
-from isheep.prompts import response_prompt
-from isheep.records import InputError, read_jsonl, write_jsonl
-from isheep.responses import ResponseRules, clean_response, first_failing_rule
+from isheep.data.prompts import response_prompt
+from isheep.data.responses import ResponseRules, clean_response, first_failing_rule
+from isheep.files.records import InputError, read_jsonl, write_jsonl
 
 INSTRUCTION, INPUT, RESPONSE = (
     "Sum up the text in one sentence.",

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from isheep.identity import IDENTITY_FILE
-from isheep.records import InputError, file_sha256, files_read, write_json, write_jsonl
-from isheep.result_checks import Configured, check_result
-from isheep.results import read_result
+from isheep.benchmarks.result_checks import Configured, check_result
+from isheep.benchmarks.results import read_result
+from isheep.engine.identity import IDENTITY_FILE
+from isheep.files.records import InputError, file_sha256, files_read, write_json, write_jsonl
 from made_up_results import write_made_up_result
 
 WHERE = {"model": "m", "seed": 1, "checkpoint": "one_base/iter1", "benchmark": "chat"}
@@ -178,7 +178,7 @@ def test_a_value_that_is_no_number_is_not_written(home):
 
 
 def test_a_part_of_the_configuration_is_that_of_its_results_alone():
-    from isheep.grid import Grid
+    from isheep.benchmarks.grid import Grid
 
     grid = Grid(results="results/x", seeds=(1,), measured={"m": {"base": ("chat",)}})
     part = CONFIGURED.restricted_to(grid)

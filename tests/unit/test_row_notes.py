@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from isheep.records import InputError, write_json
-from isheep.row_notes import SelectionPlace, Shown, training_notes
+from isheep.files.records import InputError, write_json
+from isheep.report.row_notes import SelectionPlace, Shown, training_notes
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from isheep import sandbox as module
-from isheep.records import InputError
-from isheep.sandbox import Apptainer, Limits, find_sandbox
+from isheep.benchmarks import sandbox as module
+from isheep.benchmarks.sandbox import Apptainer, Limits, find_sandbox
+from isheep.files.records import InputError
 
 LIMITS = Limits(cpu_seconds=1, memory_mib=256, wall_seconds=4)
 SECRET = "a-secret-of-ours"
@@ -215,7 +215,7 @@ def test_a_running_program_is_seen_and_dies_with_whoever_waits_for_it(sandbox, r
     """What the other tests rely on to say that nothing is left; and a killed job leaves nothing either."""
     code = (
         f"import sys; sys.path.insert(0, {str(Path(module.__file__).parents[1])!r})\n"
-        "from isheep import sandbox as s\n"
+        "from isheep.benchmarks import sandbox as s\n"
         f"s.ENVIRONMENT['MARK'] = {module.ENVIRONMENT['MARK']!r}\n"
         "s.find_sandbox().run('import time; time.sleep(600)', s.Limits(60, 256))"
     )

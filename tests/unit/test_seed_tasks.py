@@ -1,8 +1,8 @@
 """The shipped seed tasks are such as the method wants: each passes the filters of what a checkpoint writes."""
 
-from isheep.instructions import InstructionFilters, first_failing_filter
-from isheep.near_duplicates import NearDuplicates
-from isheep.prompts import load_seed_tasks
+from isheep.data.instructions import InstructionFilters, first_failing_filter
+from isheep.data.near_duplicates import NearDuplicates
+from isheep.data.prompts import load_seed_tasks
 
 SEEDS = load_seed_tasks("config/seed_tasks.jsonl", demonstrations=5)
 

@@ -6,11 +6,11 @@ import sys
 import pytest
 
 import select_pairs as selecting
-from isheep import program
-from isheep.ledger import iterate_ledger
-from isheep.pairs import first_of_each_source
-from isheep.records import InputError, read_jsonl, write_jsonl
-from isheep.selection import Measurements, SelectionSettings, select_pairs
+from isheep import cli
+from isheep.data.ledger import iterate_ledger
+from isheep.data.pairs import first_of_each_source
+from isheep.data.selection import Measurements, SelectionSettings, select_pairs
+from isheep.files.records import InputError, read_jsonl, write_jsonl
 
 PAIRS = [
     {"id": "base:0:0", "instruction": "Name a bird.", "input": "", "response": "Owl", "rejected_by": None},
@@ -275,7 +275,7 @@ def run(tmp_path, monkeypatch):
         if "--rows" not in flags:
             always += ["--rows", '{"validation_share": 0}']
         monkeypatch.setattr(sys, "argv", ["select_pairs.py", *always, "--selection", json.dumps(selection), *flags])
-        program.run(selecting.main, selecting.parser)
+        cli.run(selecting.main, selecting.parser)
         return [pair["id"] for pair in read_jsonl("kept.jsonl")]
 
     return run

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 import show_pairs
-from isheep import program
-from isheep.records import write_jsonl
+from isheep import cli
+from isheep.files.records import write_jsonl
 
 HOSTILE = "Owl\x1b[2J\x1b]0;title\x07\x9b31m\u202egnp\r\nbase:0:1  kept\tfine\ud800"
 PAIRS = [
@@ -35,7 +35,7 @@ def show(tmp_path, monkeypatch, capsys):
     def run(*flags: str) -> str:
         monkeypatch.setattr(sys, "argv", ["show_pairs", str(seed / "one_base/iter2/ledger.jsonl"), *flags])
         try:
-            program.run(show_pairs.main, show_pairs.parser)
+            cli.run(show_pairs.main, show_pairs.parser)
         except SystemExit as ended:
             return str(ended.code)
         return capsys.readouterr().out

@@ -14,10 +14,10 @@ from scipy.stats import binomtest, norm, permutation_test
 import compare_iterations
 import score_alpaca_eval
 import score_mt_bench
-from isheep import programs
-from isheep.item_values import read_item_values
-from isheep.records import InputError, write_jsonl
-from isheep.significance import DRAWS, LEVEL, POWER, compare, sign_flip_p
+from isheep.benchmarks import programs
+from isheep.benchmarks.item_values import read_item_values
+from isheep.files.records import InputError, write_jsonl
+from isheep.report.significance import DRAWS, LEVEL, POWER, compare, sign_flip_p
 from made_up_results import write_made_up_result
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"

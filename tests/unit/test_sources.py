@@ -11,10 +11,9 @@ from types import SimpleNamespace
 import pytest
 from huggingface_hub import errors
 
-from isheep import sources
-from isheep.hub_cache import snapshot_of
-from isheep.records import InputError
-from isheep.sources import (
+from isheep.fetch import sources
+from isheep.fetch.hub_cache import snapshot_of
+from isheep.fetch.sources import (
     FileSource,
     HubSource,
     Sources,
@@ -26,6 +25,7 @@ from isheep.sources import (
     lock_revision,
     newest_commit,
 )
+from isheep.files.records import InputError
 
 ROOT = Path(__file__).parents[2]
 CONTENT = b'{"question": "Where is Rome?"}\n'

@@ -9,14 +9,14 @@ from pathlib import Path
 import pandas
 import pytest
 
-from isheep.claims import read_table
-from isheep.grid import Grid
-from isheep.published import load_published
-from isheep.records import InputError
-from isheep.table_notes import benchmark_notes, contamination_notes, table_notes
-from isheep.table_numbers import build_table, check_table, table_sheet
-from isheep.table_text import Line, Sheet, as_latex, as_markdown
-from isheep.tables import CELL_COLUMNS, ROW_COLUMNS, Row, TableSettings
+from isheep.benchmarks.grid import Grid
+from isheep.files.records import InputError
+from isheep.report.claims import read_table
+from isheep.report.published import load_published
+from isheep.report.table_notes import benchmark_notes, contamination_notes, table_notes
+from isheep.report.table_numbers import build_table, check_table, table_sheet
+from isheep.report.table_text import Line, Sheet, as_latex, as_markdown
+from isheep.report.tables import CELL_COLUMNS, ROW_COLUMNS, Row, TableSettings
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -639,7 +639,11 @@ def test_published_names_need_a_published_file_that_has_them(published):
 
 
 def test_settings_of_tables_are_read_without_pandas():
-    command = [sys.executable, "-c", "import sys, isheep.tables, isheep.claims; print('pandas' in sys.modules)"]
+    command = [
+        sys.executable,
+        "-c",
+        "import sys, isheep.report.tables, isheep.report.claims; print('pandas' in sys.modules)",
+    ]
     assert subprocess.run(command, cwd=SCRIPTS, capture_output=True, text=True, check=True).stdout == "False\n"
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from isheep.config_file import load_config
-from isheep.matrix import Matrix
-from isheep.metric_names import PythonFunction
-from isheep.records import InputError
-from isheep.task_checks import check_task_files
+from isheep.config.loading import load_config
+from isheep.config.matrix import Matrix
+from isheep.config.metric_names import PythonFunction
+from isheep.config.task_checks import check_task_files
+from isheep.files.records import InputError
 
 yaml.SafeDumper.add_representer(PythonFunction, lambda dumper, name: dumper.represent_scalar("!function", str(name)))
 TASK = {

@@ -13,10 +13,10 @@ import psutil
 import pytest
 from safetensors.torch import load_file
 
-from isheep.identity import read_identity
-from isheep.records import InputError, write_jsonl
-from isheep.training import FitSettings
-from isheep.training_settings import TrainingSettings
+from isheep.engine.identity import read_identity
+from isheep.files.records import InputError, write_jsonl
+from isheep.training.fine_tuning import FitSettings
+from isheep.training.settings import TrainingSettings
 
 SETTINGS = {
     "method": "full",

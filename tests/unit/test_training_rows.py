@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from isheep.training_rows import RowSettings, rows_checksum, use_of_pairs
+from isheep.training.rows import RowSettings, rows_checksum, use_of_pairs
 
 BASE, FIRST, SECOND = (
     [f"{source}:0:{n}" for n in range(count)] for source, count in [("base", 40), ("r1", 4), ("r2", 30)]

@@ -1,0 +1,1 @@
+"""Benchmarks: how each is asked, judged and scored, and the result record."""

@@ -1,0 +1,1 @@
+"""The configuration, and all that follows from it before the first job."""

@@ -1,0 +1,1 @@
+"""The demo's small world: its texts and its true judgments."""

@@ -1,0 +1,1 @@
+"""The engine: whatever writes or scores a text, and what keeps its answers."""

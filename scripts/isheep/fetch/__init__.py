@@ -1,0 +1,1 @@
+"""What is fetched over the network, and where it lies."""

@@ -1,0 +1,1 @@
+"""Tables, figures, claims and the report's page, made from result records."""

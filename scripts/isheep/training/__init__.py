@@ -1,0 +1,1 @@
+"""Fine-tuning: its settings, and the rows that a checkpoint is trained on."""

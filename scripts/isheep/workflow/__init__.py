@@ -1,0 +1,1 @@
+"""What Snakemake is taught: reruns, locks, failures, clusters."""
