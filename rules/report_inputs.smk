@@ -1,8 +1,8 @@
 # What tables, figures and the report are made from. Input functions, no rules.
 from types import SimpleNamespace
 
+from isheep.config.kept_configuration import shown_configuration
 from isheep.config.schema import WITHOUT_EFFECT
-from isheep.config.kept_configuration import configuration_sections
 from isheep.data.ledger import SELECTION_RECORD
 from isheep.report.tables import TableSettings
 
@@ -281,7 +281,8 @@ def benchmarks_shown():
 
 def configuration_shown():
     """The configuration, section by section, without what cannot change a result."""
-    return [text for key, text in configuration_sections(CONFIG).items() if key not in WITHOUT_EFFECT]
+    content = shown_configuration(CONFIG)
+    return as_values([{key: section} for key, section in content.items() if key not in WITHOUT_EFFECT])
 
 
 def figures_shown():

@@ -5,10 +5,12 @@ loads when they are asked for.
 """
 
 import argparse
+import json
 from collections.abc import Hashable
 from pathlib import Path
 
 import pandas
+import yaml
 
 from isheep import cli
 from isheep.benchmarks.grid import PUBLISHED, Grid
@@ -60,7 +62,7 @@ def main(arguments: argparse.Namespace) -> None:
             "figures": [figure_content(figure) for figure in figures],
             "costs": judging_costs(records),
             "versions": package_versions(records),
-            "configuration": "".join(arguments.configuration),
+            "configuration": configuration_text(arguments.configuration),
             "benchmarks": [
                 {"name": benchmark.name, "kind": benchmark.kind, "metric": metric, "texts": len(places) + number}
                 for number, (benchmark, metric) in enumerate(zip(benchmarks, metrics, strict=True))
@@ -148,6 +150,11 @@ def with_earlier_records(shown: list[dict], places: list[tuple[Path, dict]], row
     return records
 
 
+def configuration_text(sections: list[dict]) -> str:
+    """The configuration as YAML."""
+    return "".join(yaml.safe_dump(section, sort_keys=False, allow_unicode=True, width=120) for section in sections)
+
+
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--name", required=True, help="name of the experiment")
 parser.add_argument("--grid", required=True, help="folder, models with their checkpoints, seeds and benchmarks, JSON")
@@ -157,7 +164,7 @@ parser.add_argument("--iterations", nargs="*", default=[], help="trained checkpo
 parser.add_argument("--figures", nargs="*", default=[], help="path and caption of figures, JSON each")
 parser.add_argument("--tables", type=Path, nargs="*", default=[], help="Markdown of a table, with its csv beside it")
 parser.add_argument("--scores", type=Path, required=True, help="csv of all scores")
-parser.add_argument("--configuration", nargs="+", required=True, help="sections of the configuration, YAML each")
+parser.add_argument("--configuration", type=json.loads, nargs="+", required=True, help="its sections, JSON each")
 parser.add_argument("--page", type=Path, nargs="+", required=True, help="markup, style and script of the page")
 parser.add_argument("--report", type=Output, required=True, help="folder to write")
 

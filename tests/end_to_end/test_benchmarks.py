@@ -144,7 +144,8 @@ def test_a_judge_that_dies_halfway_is_paid_for_the_rest_alone(finished, tmp_path
         "judge_attempts: 2": "judge_attempts: 3",
     }.items():
         with workspace.changed("chats.yaml", old, new):
-            assert workspace.jobs() == {}, "nothing is judged, and paid, again for a price, a name or a limit"
+            # The report shows the configuration.
+            assert workspace.jobs().keys() <= {"make_report"}, "nothing is judged, and paid, again for a price or name"
     with workspace.changed("chats.yaml", "model: judge", "model: another-judge"):
         assert set(workspace.jobs()) == {"judge_mt_bench", "score_mt_bench", *TABLE}
     files = [path for path in workspace.folder.rglob("*") if path.is_file()]
