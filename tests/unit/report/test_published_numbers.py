@@ -13,7 +13,7 @@ import pytest
 from isheep.files.records import InputError
 from isheep.report.published import PublishedTable, load_published, published_tables
 
-FOLDER = Path(__file__).parents[2] / "config" / "published"
+FOLDER = Path(__file__).parents[3] / "config" / "published"
 GENERATIVE = ("HumanEval", "MBPP", "NQ", "TriviaQA", "SQuAD2.0")
 SIZES = {  # items of the public test sets: a score is a whole number of them
     **{"PS": 541, "PL": 541, "IS": 834, "IL": 834, "HumanEval": 164, "HumanEval+": 164, "MBPP": 500},

@@ -27,7 +27,7 @@ from isheep.fetch.sources import (
 )
 from isheep.files.records import InputError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CONTENT = b'{"question": "Where is Rome?"}\n'
 ARC = HubSource(repository="allenai/ai2_arc", kind="dataset")
 FIRST, SECOND = "1" * 40, "2" * 40

@@ -13,7 +13,7 @@ from isheep.benchmarks.lm_eval_model import RecordedLM, read_responses
 from isheep.benchmarks.lm_eval_tasks import seeded_scoring
 from isheep.files.records import InputError, read_jsonl
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TINY = ROOT / "tests/data/tasks/tiny_ifeval.jsonl"
 TASK_FILES = ["config/tasks/ifeval_original.yaml", "config/tasks/ifeval.yaml", "config/tasks/ifeval.py"]
 EXCLUDED = [1122, 1129, 2785]

@@ -32,7 +32,7 @@ from isheep.benchmarks.mt_bench import (
 from isheep.engine.engine import Completion, Sampling, TokenLogprob
 from isheep.files.records import InputError, read_jsonl, write_jsonl
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = Path(__file__).parents[3] / "scripts"
 REFERENCE_CATEGORIES = ("math", "reasoning", "coding")
 
 QUESTIONS = [

@@ -16,7 +16,7 @@ from isheep.data import contamination
 from isheep.data.contamination import TrainingSet, check_benchmark, without_frame, words
 from isheep.files.records import InputError, read_jsonl, write_json, write_jsonl
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 THIRTEEN = "one two three four five six seven eight nine ten eleven twelve thirteen"
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from isheep.files.records import InputError
 from isheep.report.claims import ClaimSettings, check_claim, claims_sheet, read_table
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = Path(__file__).parents[3] / "scripts"
 
 # Table 1 of arXiv 2408.08072, Qwen1.5 72B; ours are made up.
 TABLE = """published,AlpacaEval,AlpacaEval paper,HumanEval,HumanEval paper,HumanEval+,HumanEval+ paper,MBPP,MBPP paper

@@ -17,7 +17,7 @@ from isheep.data import profile as data_profile
 from isheep.data.profile import describe, diversity, profile_pairs, profile_scores
 from isheep.files.records import InputError, write_jsonl
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def pair(number: int, instruction: str, input: str, response: str, rejected_by: str | None = None) -> dict:

@@ -25,7 +25,7 @@ from isheep.engine.engine import EngineSettings, Sampling
 from isheep.engine.opening import open_engine
 from isheep.files.records import InputError, read_jsonl
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TASKS = "tests/data/tasks"
 
 

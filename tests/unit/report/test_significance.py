@@ -20,7 +20,7 @@ from isheep.files.records import InputError, write_jsonl
 from isheep.report.significance import DRAWS, LEVEL, POWER, compare, sign_flip_p
 from made_up_results import write_made_up_result
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = Path(__file__).parents[3] / "scripts"
 
 
 # --- tests

@@ -214,7 +214,7 @@ def test_nobody_outside_can_be_killed(sandbox, remaining):
 def test_a_running_program_is_seen_and_dies_with_whoever_waits_for_it(sandbox, remaining):
     """What the other tests rely on to say that nothing is left; and a killed job leaves nothing either."""
     code = (
-        f"import sys; sys.path.insert(0, {str(Path(module.__file__).parents[1])!r})\n"
+        f"import sys; sys.path.insert(0, {str(Path(module.__file__).parents[2])!r})\n"
         "from isheep.benchmarks import sandbox as s\n"
         f"s.ENVIRONMENT['MARK'] = {module.ENVIRONMENT['MARK']!r}\n"
         "s.find_sandbox().run('import time; time.sleep(600)', s.Limits(60, 256))"

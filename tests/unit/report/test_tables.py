@@ -18,7 +18,7 @@ from isheep.report.table_numbers import build_table, check_table, table_sheet
 from isheep.report.table_text import Line, Sheet, as_latex, as_markdown
 from isheep.report.tables import CELL_COLUMNS, ROW_COLUMNS, Row, TableSettings
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = Path(__file__).parents[3] / "scripts"
 
 COLUMNS = [
     {"benchmark": "ifeval", "metric": "strict", "label": "IFEval", "published": "PS"},

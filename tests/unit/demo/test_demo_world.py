@@ -28,7 +28,7 @@ from isheep.demo import world as demo_world
 from isheep.demo.world import Constraint, Task
 from isheep.files.records import InputError, read_jsonl
 
-DEMO = Path(__file__).resolve().parents[2] / "config" / "demo"
+DEMO = Path(__file__).resolve().parents[3] / "config" / "demo"
 SHIPPED_SEED = 1
 """Seed of the shipped files, as config/demo/base/README.md says."""
 

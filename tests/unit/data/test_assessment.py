@@ -7,7 +7,7 @@ import pytest
 from isheep.data.assessment import AssessmentPrompt, ReadableScores, load_assessment_prompt, parse_score
 from isheep.files.records import InputError
 
-PROMPTS = sorted(Path(__file__).parents[2].glob("config/prompts/assessment/*.yaml"))
+PROMPTS = sorted(Path(__file__).parents[3].glob("config/prompts/assessment/*.yaml"))
 VALID = "criterion: quality\ntemplate: 'Rate {instruction} {response}'\n"
 
 

@@ -16,7 +16,7 @@ from isheep.data.instructions import (
 from isheep.data.prompts import SeedTask, instruction_prompt, load_meta_prompt, load_seed_tasks
 from isheep.files.records import InputError
 
-SHIPPED_META_PROMPT = Path(__file__).parents[2] / "config/prompts/meta_prompt.txt"
+SHIPPED_META_PROMPT = Path(__file__).parents[3] / "config/prompts/meta_prompt.txt"
 
 
 def seed_row(number: int, **changes: object) -> dict:

@@ -19,7 +19,7 @@ from isheep.benchmarks.item_values import read_item_values
 from isheep.engine.engine import Completion, TokenLogprob
 from isheep.files.records import InputError, read_jsonl, unfinished_folder
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ANNOTATORS = ROOT / "config" / "annotators"
 PACKAGE = Path(importlib.util.find_spec("alpaca_eval").submodule_search_locations[0])
 MODEL_FIRST = "[{'model': 'model_1', 'rank': 1}, {'model': 'model_2', 'rank': 2}]"
