@@ -192,6 +192,7 @@ NOTHING = {
     "comment": Change("scripts/write_responses.py", "    requests = []\n", "    requests = []  # none yet\n"),
     "docstring": Change("scripts/isheep/data/selection.py", '"""Count the pairs', '"""Tell how many pairs'),
     "formatting": Change("scripts/isheep/data/prompts.py", "    return [*system", "\n    return [*system"),
+    "threshold of a recipe that asks for no score": Change(SMALL, "clusters: 20}", "clusters: 20, threshold: 3}"),
 }
 
 REPORT = {"make_report": {"report"}}
@@ -202,9 +203,6 @@ EXACT = {
         SMALL, "prompts_per_shard: 40", "prompts_per_shard: 40\n  max_prompts_per_shard: 99", REPORT
     ),
     "share of readable scores": Change(CONFIG, "\nassessment:\n", "\nassessment:\n  min_readable_share: 0.2\n", REPORT),
-    "threshold of a recipe that asks for no score": Change(
-        SMALL, "clusters: 20}", "clusters: 20, threshold: 3}", REPORT
-    ),
     "threshold": Change(CONFIG, "threshold: 8", "threshold: 7", SCORED_AGAIN),
     "assessment prompt": Change(
         "config/demo/prompts/assessment/combined_quality.yaml",

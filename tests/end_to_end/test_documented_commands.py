@@ -99,6 +99,10 @@ PLANNED = {
 }
 
 OF_A_PLACE = {
+    "snakemake --cores all --configfile config/mine.yaml config/sweep.yaml": (
+        "tests/end_to_end/test_mine.py",
+        'configfiles.append("config/sweep.yaml")',
+    ),
     "snakemake -s /path/to/isheep/Snakefile --cores 2 --configfile mine.yaml": (
         "tests/end_to_end/test_anywhere.py",
         '"-s", project.folder / "Snakefile"',
