@@ -243,6 +243,13 @@ MBPP_ANSWERS = [
 ]
 
 
+def write_home(folder: Path) -> Path:
+    """Write the data as they are fetched into a folder from which sets are measured; return it."""
+    write_hub(folder / "hub")
+    write_fetched(folder / "results/fetched")
+    return folder
+
+
 def write_hub(cache: Path) -> None:
     """Write the hub's data sets into a hub cache."""
     write_set(cache, "aps/super_glue", {"boolq": {"validation": BOOLQ}})

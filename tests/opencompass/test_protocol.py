@@ -93,10 +93,7 @@ def opencompass(tmp_path_factory) -> dict:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
     """A folder with the data as they are fetched."""
-    folder = tmp_path_factory.mktemp("home")
-    rows.write_hub(folder / "hub")
-    rows.write_fetched(folder / "results/fetched")
-    return folder
+    return rows.write_home(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture

@@ -38,10 +38,7 @@ class Fixed(LM):
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("home")
-    rows.write_hub(folder / "hub")
-    rows.write_fetched(folder / "results/fetched")
-    return folder
+    return rows.write_home(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture
