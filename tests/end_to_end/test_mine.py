@@ -121,7 +121,7 @@ def test_a_sweep_on_top_computes_only_what_its_recipes_do_not_share(chatting):
     chatting.configfiles.append("config/sweep.yaml")
     jobs = chatting.jobs()
     chatting.configfiles.pop()
-    assert jobs["plot_sweep"] == {"figures/threshold.svg"}
+    assert "figures/threshold.svg" in jobs["plot_sweep"]
     chosen = {output.split("/")[2] for output in jobs["select_pairs"]}
     assert chosen == {"threshold_6", "threshold_7"}
     assert not any(output.startswith("mine/seed1/base/") for outputs in jobs.values() for output in outputs)

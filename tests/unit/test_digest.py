@@ -32,13 +32,13 @@ def test_comments_docstrings_and_formatting_change_nothing(scripts):
         program, '"""Write the training set, the pairs held out, the ledger and the record."""', '"""Another text."""'
     )
     change(program, "    pairs = [", "    # a comment\n\n    pairs  =  [")
-    change(scripts / "isheep" / "selection.py", '"""Return why', '"""Say why')
+    change(scripts / "isheep" / "data/selection.py", '"""Return why', '"""Say why')
     assert digest.program_digest(program) == before
 
 
 def test_changed_library_function_changes_the_programs_that_import_it_alone(scripts):
     programs = {name: digest.program_digest(scripts / name) for name in ("select_pairs.py", "filter_responses.py")}
-    change(scripts / "isheep" / "selection.py", "score <= settings.threshold", "score < settings.threshold")
+    change(scripts / "isheep" / "data/selection.py", "score <= settings.threshold", "score < settings.threshold")
     assert digest.program_digest(scripts / "select_pairs.py") != programs["select_pairs.py"]
     assert digest.program_digest(scripts / "filter_responses.py") == programs["filter_responses.py"]
 
@@ -46,7 +46,7 @@ def test_changed_library_function_changes_the_programs_that_import_it_alone(scri
 def test_change_in_an_indirect_import_is_seen(scripts):
     program = scripts / "write_responses.py"
     before = digest.program_digest(program)
-    change(scripts / "isheep" / "engine_transformers.py", "do_sample=False", "do_sample=True")
+    change(scripts / "isheep" / "engine/transformers_engine.py", "do_sample=False", "do_sample=True")
     assert digest.program_digest(program) != before
 
 
@@ -54,7 +54,7 @@ def test_selection_does_not_depend_on_any_engine(scripts):
     program = scripts / "select_pairs.py"
     before = digest.program_digest(program)
     change(
-        scripts / "isheep" / "engine.py",
+        scripts / "isheep" / "engine/engine.py",
         "SECONDS_BETWEEN_PROGRESS_LINES = 10.0",
         "SECONDS_BETWEEN_PROGRESS_LINES = 11.0",
     )

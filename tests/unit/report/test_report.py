@@ -37,7 +37,7 @@ RIGHT = {
     "one_base/iter2": [0, 1, None, 1, 1, 1],
 }
 """Which items each checkpoint has right."""
-PARTS = [ROOT / "scripts/isheep/report" / name for name in ("page.html", "style.css", "report.js")]
+PARTS = [ROOT / "scripts/isheep/report/browser" / name for name in ("page.html", "style.css", "report.js")]
 
 
 def measure(folder: Path, right: list[int | None]) -> None:
